@@ -1,0 +1,94 @@
+# Two commands matter: `make run` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+PY := .venv/bin/python
+# Beside the running service's servers, or beside ones started for the command.
+WITH := $(PY) -m app.local with --
+SIZE ?= large
+m ?= change
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run
+run: .venv/run.stamp  ## Serve on http://127.0.0.1:8000 (PORT=8001 make run), with demo data
+	@exec $(PY) -m app.local run
+
+.PHONY: test
+test: .venv/test.stamp  ## Lint, types, and all tests on servers of their own
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m pytest -n 2 --cov --cov-report=term
+
+.PHONY: lint
+lint: .venv/test.stamp  ## Lint and types only
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+.PHONY: format
+format: .venv/test.stamp  ## Put the code into the house's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: shell
+shell: .venv/run.stamp  ## A Python shell inside the app
+	@exec $(WITH) $(PY) -m flask --app wsgi shell
+
+.PHONY: migrate
+migrate: .venv/run.stamp  ## Bring the database to the newest schema
+	@exec $(WITH) $(PY) -m alembic upgrade head
+
+.PHONY: makemigrations
+makemigrations: .venv/run.stamp  ## Draft a migration from the models: make makemigrations m="what changes"
+	@exec $(WITH) sh -c '$(PY) -m alembic upgrade head && exec $(PY) -m alembic revision --autogenerate -m "$$1"' sh "$(m)"
+
+.PHONY: create-admin
+create-admin: .venv/run.stamp  ## Create an administrator, asking for e-mail and password
+	@exec $(WITH) sh -c '$(PY) -m alembic upgrade head && exec $(PY) -m flask --app wsgi create-admin'
+
+.PHONY: seed
+seed: .venv/run.stamp  ## Put the demo data into the database
+	@exec $(WITH) sh -c '$(PY) -m alembic upgrade head && exec $(PY) seed.py'
+
+.PHONY: openapi
+openapi: .venv/run.stamp  ## Write openapi.json from the code
+	@$(PY) -m flask --app wsgi write-openapi
+
+.PHONY: bench
+bench: .venv/test.stamp  ## Measure the service: make bench SIZE=small
+	@exec $(PY) -m bench $(SIZE)
+
+.PHONY: up down build logs
+up:  ## Start the production-like stack in Docker
+	docker compose up --detach --build --wait
+down:  ## Stop it; its volumes stay
+	docker compose down
+build:  ## Build the image
+	docker compose build
+logs:  ## Follow the stack's logs
+	docker compose logs --follow
+
+# A stamp is as new as what is installed, so an up-to-date environment costs nothing.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making .venv"
+	@$(PYTHON) -m venv .venv || \
+	  { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf .venv; exit 1; }
+
+.venv/run.stamp: requirements.txt requirements-local.txt | .venv/bin/python
+	@echo "Installing the service (once; a minute or so)"
+	@$(PY) -m pip install --quiet -r requirements-local.txt
+	@touch $@
+
+.venv/test.stamp: requirements-dev.txt .venv/run.stamp
+	@echo "Installing the test tools"
+	@$(PY) -m pip install --quiet -r requirements-dev.txt
+	@touch $@

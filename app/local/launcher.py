@@ -1,0 +1,198 @@
+"""`make run`: the servers, the migrations, the demo data, and gunicorn until it is told to stop."""
+
+import http.client
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from types import FrameType
+
+from app.local.environment import EMBEDDED, embedded, read_environment, urls
+from app.local.folder import Folder
+from app.local.processes import Child, LocalError, tail, wait_until
+from app.local.server import Server, port_is_free
+
+READY_SECONDS = 60
+STEP_SECONDS = 600
+# Longer than gunicorn's own graceful_timeout, after which it ends its workers itself.
+GUNICORN_SIGNALS = ((signal.SIGTERM, 30.0), (signal.SIGQUIT, 5.0))
+WATCH_SECONDS = 0.2
+READY = """
+The loan service is ready: {url}
+
+{login}  Swagger UI  {url}/swagger/
+  ReDoc       {url}/redoc/
+  OpenAPI     {url}/openapi.json
+
+Ctrl-C stops it. The data stay in .local/.
+"""
+LOGIN = "  Log in as   admin@loanapp.com / admin123\n"
+
+
+def run(project: Path) -> int:
+    """Serve `project` until Ctrl-C or SIGTERM, which is success; a child's death is not."""
+    stop_on_signals()
+    environment = read_environment(project)
+    folder = Folder(project / ".local")
+    try:
+        with folder.claimed() as ours:
+            if not ours:
+                raise LocalError(
+                    f"The service is already running here (process {folder.claimant}).\n"
+                    "Stop that one first, or use another checkout."
+                )
+            _serve(project, folder, environment)
+    except KeyboardInterrupt:
+        say("Stopped.")
+    return 0
+
+
+def _serve(project: Path, folder: Folder, environment: dict[str, str]) -> None:
+    host, port = address(environment)
+    _require_free(host, port)
+    with embedded(folder, environment) as servers:
+        environment |= urls(servers)
+        folder.record({name: environment[name] for name in EMBEDDED})
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh_metrics_folder(folder))
+        _prepare_database(project, folder, environment)
+        gunicorn = _start_gunicorn(project, environment)
+        try:
+            _await_health(gunicorn, host, port)
+            say(READY.format(url=_base_url(host, port), login=_login(environment)))
+            _watch(gunicorn, servers)
+        finally:
+            gunicorn.end(*GUNICORN_SIGNALS)
+
+
+def stop_on_signals() -> None:
+    """Turn the signals that end a service into one KeyboardInterrupt, so that everything unwinds.
+
+    Once: a second Ctrl-C must not interrupt the orderly stop that the first one began.
+    """
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to be left alone
+        signals.append(signal.SIGHUP)
+
+    def unwind(_signum: int, _frame: FrameType | None) -> None:
+        for signum in signals:
+            signal.signal(signum, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for signum in signals:
+        signal.signal(signum, unwind)
+
+
+def address(environment: Mapping[str, str]) -> tuple[str, int]:
+    """Where to listen: HOST and PORT, 127.0.0.1:8000 unless set."""
+    port = environment.get("PORT", "8000")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise LocalError(f"PORT must be a number from 1 to 65535, not {port!r}.")
+    return environment.get("HOST", "127.0.0.1"), int(port)
+
+
+def _require_free(host: str, port: int) -> None:
+    if not port_is_free(port, host):
+        raise LocalError(
+            f"Port {port} on {host} is taken by another program.\n"
+            f"Choose another one: PORT={port + 1 if port < 65535 else 8000} make run"
+        )
+
+
+def _fresh_metrics_folder(folder: Folder) -> Path:
+    """An empty one: figures of dead workers would count for ever."""
+    metrics = folder.path / "metrics"
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(mode=0o700, exist_ok=True)
+    return metrics
+
+
+def _prepare_database(project: Path, folder: Folder, environment: Mapping[str, str]) -> None:
+    python = sys.executable
+    log = folder.path / "log" / "migrations.log"
+    _step("migrations", [python, "-m", "alembic", "upgrade", "head"], project, environment, log)
+    if is_development(environment):
+        _step("demo data", [python, "seed.py", "--if-empty"], project, environment, None)
+
+
+def _step(
+    what: str,
+    command: Sequence[str],
+    project: Path,
+    environment: Mapping[str, str],
+    log: Path | None,
+) -> None:
+    """Run one command to its end; its output goes to `log`, or without one to the terminal."""
+    output = log.open("wb") if log else None
+    child = Child(command, death_signal=signal.SIGKILL, env=environment, cwd=project, output=output)
+    if output:
+        output.close()
+    try:
+        code = child.wait(STEP_SECONDS)
+    finally:
+        child.end()
+    if code != 0:
+        words = " ".join(command[1:])
+        raise LocalError(f"The {what} failed ({words}).\n{tail(log) if log else ''}")
+
+
+def _start_gunicorn(project: Path, environment: Mapping[str, str]) -> Child:
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    # On the launcher's death it ends at once: its database ends with it.
+    return Child(command, death_signal=signal.SIGQUIT, env=environment, cwd=project)
+
+
+def _await_health(gunicorn: Child, host: str, port: int) -> None:
+    healthy = wait_until(
+        lambda: gunicorn.poll() is not None or answers_healthz(host, port), READY_SECONDS
+    )
+    if gunicorn.poll() is not None:
+        raise LocalError("gunicorn ended before it answered; the reason stands above.")
+    if not healthy:
+        raise LocalError(f"/healthz gave no answer within {READY_SECONDS} seconds.")
+
+
+def answers_healthz(host: str, port: int) -> bool:
+    """Whether /healthz says 200."""
+    client = http.client.HTTPConnection(_reachable(host), port, timeout=5)
+    with closing(client), suppress(OSError, http.client.HTTPException):
+        client.request("GET", "/healthz")
+        return client.getresponse().status == 200
+    return False
+
+
+def _watch(gunicorn: Child, servers: Sequence[Server]) -> None:
+    """Never returns: KeyboardInterrupt ends it, or the death of a child."""
+    while True:
+        if (code := gunicorn.poll()) is not None:
+            raise LocalError(f"gunicorn ended by itself (code {code}); its last words stand above.")
+        for server in servers:
+            if not server.is_running:
+                raise LocalError(server.obituary("ended by itself"))
+        time.sleep(WATCH_SECONDS)
+
+
+def is_development(environment: Mapping[str, str]) -> bool:
+    """Whether demo users with known passwords may exist here."""
+    return environment["APP_ENV"] == "development"
+
+
+def _login(environment: Mapping[str, str]) -> str:
+    return LOGIN if is_development(environment) else ""
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
+
+
+def _base_url(host: str, port: int) -> str:
+    name = _reachable(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def say(text: str) -> None:
+    """One message to the person at the terminal."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
