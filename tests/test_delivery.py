@@ -1,0 +1,297 @@
+"""The files that build, start and release the service, checked without Docker or a network."""
+
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+
+from app import config
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE = yaml.safe_load(COMPOSE_TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# What the other programs of the container read: gunicorn, and libpq its password.
+READ_BY_OTHERS = {"HOST", "PORT", "WEB_CONCURRENCY", "PGPASSWORD"}
+SECRETS = {"SECRET_KEY": "s" * 32, "POSTGRES_PASSWORD": "p@ss/w:rd"}
+
+
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def schema_errors(schema: str, *paths: Path) -> str:
+    done = run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *paths)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def jobs_of(name: str) -> dict[str, dict[str, Any]]:
+    jobs: dict[str, dict[str, Any]] = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / name).read_text()
+    )["jobs"]
+    return jobs
+
+
+def final_stage() -> list[str]:
+    """The instructions of the Dockerfile's last stage, continuation lines joined."""
+    text = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return lines[max(at for at, line in enumerate(lines) if line.startswith("FROM ")) :]
+
+
+def example() -> str:
+    return (ROOT / ".env.example").read_text()
+
+
+def named_in_the_example() -> set[str]:
+    """Every variable of .env.example, those commented out included."""
+    return set(re.findall(r"^#?\s*([A-Z][A-Z0-9_]+)=", example(), re.M))
+
+
+def environment_of_web(dotenv: dict[str, str]) -> dict[str, str]:
+    """What compose gives to web when .env holds `dotenv`."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name, operator, rest = match.groups()
+        return dotenv.get(name) or (rest if operator == ":-" else "")
+
+    given = {}
+    for name, value in SERVICES["web"]["environment"].items():
+        if value is not None:
+            given[name] = re.sub(r"\$\{(\w+)(:[-?])?([^}]*)\}", value_of, value)
+        elif name in dotenv:
+            given[name] = dotenv[name]
+    return given
+
+
+def test_the_compose_file_follows_the_compose_specification() -> None:
+    assert schema_errors("vendor.compose-spec", ROOT / "docker-compose.yml") == ""
+
+
+def test_the_workflows_follow_the_workflow_schema() -> None:
+    assert schema_errors("vendor.github-workflows", *WORKFLOWS) == ""
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    done = run(Path(sys.executable).with_name("hadolint"), "--no-color", ROOT / "Dockerfile")
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("shell", "script"), [("bash", "release.sh"), ("sh", "entrypoint.sh")])
+def test_a_script_is_executable_and_its_shell_can_read_it(shell: str, script: str) -> None:
+    path = ROOT / "deploy" / script
+    assert os.access(path, os.X_OK)
+    assert run(shell, "-n", path).stderr == ""
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    users = [line.split()[1] for line in final_stage() if line.startswith("USER ")]
+    uids = [line.split("=")[1] for line in final_stage() if line.startswith("ARG UID=")]
+    assert users[-1:] == ["${UID}:${UID}"]
+    assert int(uids[0]) >= 10_000
+
+
+def test_the_image_is_left_without_an_installer() -> None:
+    stage = "\n".join(final_stage())
+    assert "pip uninstall --yes pip setuptools wheel" in stage
+    assert "rm -rf" in stage
+    assert "ensurepip" in stage
+    assert not re.search(r"pip install|apt-get|apk add", stage)
+
+
+def test_the_image_installs_the_services_requirements_and_no_others() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert set(re.findall(r"requirements[\w-]*\.txt", text)) == {"requirements.txt"}
+
+
+def test_the_image_starts_the_server_in_exec_form_through_the_entrypoint() -> None:
+    stage = final_stage()
+    assert 'ENTRYPOINT ["deploy/entrypoint.sh"]' in stage
+    assert 'CMD ["python", "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]' in stage
+    assert "STOPSIGNAL SIGTERM" in stage
+
+
+def test_the_image_takes_itself_for_production_when_nothing_is_said() -> None:
+    assert "APP_ENV=production" in "\n".join(final_stage())
+
+
+def test_the_build_context_holds_what_the_dockerfile_copies_and_nothing_unnamed() -> None:
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [rule for rule in rules if rule and not rule.startswith("#")]
+    copied = {
+        source
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    }
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == copied
+    assert [path for path in copied if not (ROOT / path).exists()] == []
+
+
+def test_compose_publishes_the_web_port_alone_and_on_loopback() -> None:
+    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
+        "web": ["127.0.0.1:${PORT:-8000}:8000"]
+    }
+
+
+def test_the_stores_are_on_a_network_that_leads_nowhere() -> None:
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["inside"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_health_check_or_ends_by_itself(name: str) -> None:
+    assert "healthcheck" in SERVICES[name] or SERVICES[name]["restart"] == "no"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert {"mem_limit", "cpus", "pids_limit", "restart"} <= set(service)
+    assert {"max-size", "max-file"} <= set(service["logging"]["options"])
+
+
+def test_web_starts_after_the_migration_which_starts_after_the_database() -> None:
+    after_web, after_migrate = (SERVICES[name]["depends_on"] for name in ("web", "migrate"))
+    assert after_web["migrate"]["condition"] == "service_completed_successfully"
+    assert after_web["postgres"]["condition"] == "service_healthy"
+    assert after_migrate["postgres"]["condition"] == "service_healthy"
+
+
+def test_the_database_lives_in_a_named_volume() -> None:
+    (mount,) = SERVICES["postgres"]["volumes"]
+    assert mount.split(":")[0] in COMPOSE["volumes"]
+
+
+def test_every_image_that_is_not_built_here_has_a_version() -> None:
+    images = [service["image"] for service in SERVICES.values() if "build" not in service]
+    assert len(images) == 2
+    assert [image for image in images if not re.search(r":\d[\w.-]*$", image)] == []
+
+
+def test_no_secret_has_a_default() -> None:
+    secrets = re.findall(r"\$\{(\w*(?:SECRET|PASSWORD|TOKEN)\w*)(.{0,2})", COMPOSE_TEXT)
+    assert {name for name, _ in secrets} == set(SECRETS)
+    assert {operator for _, operator in secrets} == {":?"}
+
+
+def test_the_example_names_every_variable_that_compose_asks_for() -> None:
+    asked = set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT)) - {"LOAN_IMAGE", "BASE_IMAGE"}
+    assert asked - named_in_the_example() == set()
+
+
+def test_every_variable_that_compose_gives_to_web_is_one_that_is_read() -> None:
+    given = set(SERVICES["web"]["environment"])
+    assert given - set(config.VARIABLES) == READ_BY_OTHERS - {"HOST"}
+
+
+def test_every_setting_of_the_service_can_be_set_through_compose() -> None:
+    assert set(config.VARIABLES) - set(SERVICES["web"]["environment"]) == {"DEBUG"}
+
+
+def test_the_example_with_its_secrets_filled_in_starts_in_production() -> None:
+    filled = dotenv_values(stream=StringIO(example()))
+    values = {name: value or "" for name, value in filled.items()}
+    settings = config.load(environment_of_web({**values, **SECRETS, "APP_ENV": ""}))
+    assert settings.app_env == config.Environment.PRODUCTION
+    assert "@postgres:5432/" in settings.database_url
+
+
+def target_of(ref: str, tmp_path: Path) -> str | None:
+    """The environment that deploy.yml chooses for a ref: its own shell step is run."""
+    steps = jobs_of("deploy.yml")["target"]["steps"]
+    (script,) = (step["run"] for step in steps if step.get("id") == "choose")
+    output = tmp_path / "output"
+    env = {"GITHUB_REF": ref, "GITHUB_OUTPUT": str(output), "PATH": os.environ["PATH"]}
+    if run("bash", "-e", "-c", script, env=env).returncode != 0:
+        return None
+    return output.read_text().strip().removeprefix("environment=")
+
+
+@pytest.mark.parametrize(
+    ("ref", "environment"),
+    [
+        ("refs/heads/develop", "staging"),
+        ("refs/heads/main", "production"),
+        ("refs/heads/main-fix", None),
+        ("refs/pull/1/merge", None),
+        ("refs/tags/main", None),
+    ],
+)
+def test_develop_goes_to_staging_main_to_production_and_nothing_else_anywhere(
+    ref: str, environment: str | None, tmp_path: Path
+) -> None:
+    assert target_of(ref, tmp_path) == environment
+
+
+def test_a_release_runs_in_the_environment_chosen_and_one_at_a_time() -> None:
+    release = jobs_of("deploy.yml")["release"]
+    chosen = "${{ needs.target.outputs.environment }}"
+    assert release["environment"]["name"] == chosen
+    assert release["concurrency"] == {"group": f"deploy-{chosen}", "cancel-in-progress": False}
+
+
+def test_nothing_is_built_or_deployed_before_lint_and_tests_pass() -> None:
+    jobs = jobs_of("ci.yml")
+    assert set(jobs["image"]["needs"]) == {"lint", "test"}
+    assert jobs["deploy"]["needs"] == "image"
+    assert jobs["deploy"]["uses"] == "./.github/workflows/deploy.yml"
+    assert "make lint" in [step.get("run") for step in jobs["lint"]["steps"]]
+    assert "make test" in [step.get("run") for step in jobs["test"]["steps"]]
+
+
+def test_a_pull_request_neither_pushes_nor_deploys() -> None:
+    jobs = jobs_of("ci.yml")
+    pushing = [step for step in jobs["image"]["steps"] if step.get("with", {}).get("push")]
+    assert [step["if"] for step in pushing] == ["github.event_name == 'push'"]
+    assert "github.event_name == 'push'" in jobs["deploy"]["if"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_may_only_read_but_for_the_job_that_pushes(path: Path) -> None:
+    flow = yaml.safe_load(path.read_text())
+    writing = {
+        (name, scope)
+        for name, job in flow["jobs"].items()
+        for scope, grant in job.get("permissions", {}).items()
+        if grant == "write"
+    }
+    assert flow["permissions"] == {"contents": "read"}
+    assert writing == ({("image", "packages")} if path.name == "ci.yml" else set())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_puts_no_expression_into_a_shell_script(path: Path) -> None:
+    steps = [step for job in jobs_of(path.name).values() for step in job.get("steps", [])]
+    assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_and_every_job_has_a_time_limit(path: Path) -> None:
+    used = re.findall(r"uses: ([^.\s]\S*)", path.read_text())
+    assert [action for action in used if not re.search(r"@(v\d+|[0-9a-f]{40})$", action)] == []
+    unlimited = [job for job in jobs_of(path.name).values() if "timeout-minutes" not in job]
+    assert [job["name"] for job in unlimited if "uses" not in job] == []
+
+
+def test_the_hooks_before_a_commit_run_what_lint_runs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+    commands = "\n".join(hook["entry"] for hook in hooks)
+    tool = r"-m (ruff check|ruff format --check|mypy)"
+    assert lint is not None
+    assert re.findall(tool, commands) == re.findall(r"-m (\w.*?)(?: \.)?$", lint[1], re.M)
+    assert {hook["language"] for hook in hooks} == {"system"}

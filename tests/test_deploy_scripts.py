@@ -1,0 +1,178 @@
+"""The scripts in deploy/, each run for real; only `docker` and `python` are stood in for."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+
+# Images: `good` gets ready, `unmigratable` fails its migration, anything else never gets ready.
+DOCKER = """#!/bin/sh
+echo "${LOAN_IMAGE:--} $*" >> calls
+case "$*" in
+    "compose ps --quiet web") cat container ;;
+    "inspect"*) echo sha256:0123 ;;
+    "compose run"*migrate) test "$LOAN_IMAGE" != unmigratable ;;
+    "compose exec"*ready.py) test "$LOAN_IMAGE" = good -o "$LOAN_IMAGE" = loan-service:former ;;
+esac
+"""
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def code_of(*command: str | Path, **env: str) -> int:
+    words = [str(word) for word in command]
+    return subprocess.run(words, env=env, timeout=60, check=False).returncode
+
+
+def entrypoint(tmp_path: Path, **env: str) -> list[str]:
+    """What the entrypoint runs, in order, with a `python` that only notes how it was called."""
+    calls = tmp_path / "calls"
+    script(tmp_path / "python", f'#!/bin/sh\necho "python $*" >> {calls}\n')
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert code_of(DEPLOY / "entrypoint.sh", "python", "serve", PATH=path, **env) == 0
+    return calls.read_text().splitlines()
+
+
+def test_the_entrypoint_migrates_first_when_told_to(tmp_path: Path) -> None:
+    assert entrypoint(tmp_path, RUN_MIGRATIONS="1") == [
+        "python -m alembic upgrade head",
+        "python serve",
+    ]
+
+
+def test_the_entrypoint_does_not_migrate_unless_told_to(tmp_path: Path) -> None:
+    assert entrypoint(tmp_path) == ["python serve"]
+
+
+def test_the_entrypoint_serves_nothing_when_the_migration_fails(tmp_path: Path) -> None:
+    script(tmp_path / "python", "#!/bin/sh\nexit 3\n")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert code_of(DEPLOY / "entrypoint.sh", "true", PATH=path, RUN_MIGRATIONS="1") == 3
+
+
+def test_the_server_takes_the_place_of_the_entrypoint_to_receive_its_signals() -> None:
+    command = [DEPLOY / "entrypoint.sh", "sh", "-c", "echo $$"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        out, _ = started.communicate(timeout=10)
+    assert int(out) == started.pid
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int], int]]:
+    """Start a server that answers /ping with the status given; gives its port."""
+    servers: list[HTTPServer] = []
+
+    def start(status: int) -> int:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status if self.path == "/ping" else 404)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        servers.append(HTTPServer(("127.0.0.1", 0), Answer))
+        Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return servers[-1].server_port
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
+def test_the_health_check_goes_by_the_status_of_ping(
+    answering: Callable[[int], int], status: int, code: int
+) -> None:
+    assert code_of(sys.executable, DEPLOY / "ready.py", PORT=str(answering(status))) == code
+
+
+def test_the_health_check_takes_a_refused_connection_for_a_no() -> None:
+    assert code_of(sys.executable, DEPLOY / "ready.py", PORT="1") == 1
+
+
+class Host:
+    """A directory like the one on a host, with a `docker` that only notes how it was called."""
+
+    def __init__(self, at: Path, *, running: bool) -> None:
+        self.at = at
+        (at / "deploy").mkdir()
+        (at / "bin").mkdir()
+        script(at / "deploy" / "release.sh", (DEPLOY / "release.sh").read_text())
+        script(at / "bin" / "docker", DOCKER)
+        (at / "container").write_text("c0ffee" if running else "")
+        (at / ".env").write_text("SECRET_KEY=kept\nLOAN_IMAGE=old")
+        (at / ".env").chmod(0o600)
+
+    def release(self, image: str) -> int:
+        path = f"{self.at / 'bin'}:{os.environ['PATH']}"
+        return code_of(self.at / "deploy" / "release.sh", image, PATH=path, READY_TIMEOUT="0")
+
+    def calls(self, part: str = "") -> list[str]:
+        return [line for line in (self.at / "calls").read_text().splitlines() if part in line]
+
+    def started(self) -> list[str]:
+        return [line.split()[0] for line in self.calls("compose up ")]
+
+    @property
+    def env(self) -> dict[str, str | None]:
+        return dotenv_values(self.at / ".env")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path, running=True)
+
+
+def test_a_release_pulls_migrates_restarts_and_waits_in_that_order(host: Host) -> None:
+    assert host.release("good") == 0
+    steps = ["- pull", "- tag", "good compose run", "good compose up", "good compose exec"]
+    assert [step for line in host.calls() for step in steps if line.startswith(step)] == steps
+
+
+def test_a_release_remembers_its_image_and_leaves_the_rest_of_the_settings(host: Host) -> None:
+    host.release("good")
+    assert host.env == {"SECRET_KEY": "kept", "LOAN_IMAGE": "good"}
+    assert (host.at / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_release_that_is_not_ready_gives_way_to_the_former_image(host: Host) -> None:
+    assert host.release("broken") == 1
+    assert host.started() == ["broken", "loan-service:former"]
+    assert host.calls("tag sha256:0123 loan-service:former") != []
+    assert host.env["LOAN_IMAGE"] == "old"
+
+
+def test_a_migration_that_fails_leaves_the_running_service_alone(host: Host) -> None:
+    assert host.release("unmigratable") == 1
+    assert host.started() == []
+    assert host.env["LOAN_IMAGE"] == "old"
+
+
+def test_a_first_release_that_is_not_ready_has_nothing_to_go_back_to(tmp_path: Path) -> None:
+    host = Host(tmp_path, running=False)
+    assert host.release("broken") == 1
+    assert host.started() == ["broken"]
+
+
+def test_of_two_releases_at_once_one_is_refused(host: Host) -> None:
+    with subprocess.Popen(["flock", "--no-fork", host.at, "sleep", "30"]) as other:
+        deadline = time.monotonic() + 10
+        while code_of("flock", "--nonblock", host.at, "true", PATH=os.environ["PATH"]) == 0:
+            assert time.monotonic() < deadline
+        assert host.release("good") == 1
+        other.kill()
+    assert not (host.at / "calls").exists()
