@@ -1,0 +1,141 @@
+"""The database: one session a request, reads as they come, writes only inside `transaction()`.
+
+Connections autocommit, so that a read costs one round trip and holds no snapshot open. A write
+outside `transaction()` is refused by the session itself.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Engine, MetaData, Numeric, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
+
+from app.config import Settings
+from app.errors import Contended, DatabaseAway, DatabaseBusy, DomainError
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+MONEY = Numeric(14, 2)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {Decimal: MONEY, datetime: DateTime(timezone=True)}
+
+
+db = SQLAlchemy(session_options={"expire_on_commit": False})
+_OPEN = "open transaction"
+_refusals: dict[str, type[DomainError]] = {}
+
+
+class Transaction:
+    """What is to follow the commit: hooks run in order, and only if the commit happened."""
+
+    def __init__(self) -> None:
+        self.hooks: list[Callable[[], object]] = []
+
+    def after(self, hook: Callable[[], object]) -> None:
+        self.hooks.append(hook)
+
+
+@contextmanager
+def transaction() -> Iterator[Transaction]:
+    """Open the one transaction of a service call: commit at its end, roll back on any exception.
+
+    Whatever the session had read before is forgotten, so no stale copy is judged. Raises Contended
+    when PostgreSQL picked it as a victim (worth another run), RuntimeError when nested.
+    """
+    session = db.session()
+    if _OPEN in session.info:
+        raise RuntimeError("transaction() does not nest: call a private helper instead")
+    session.rollback()
+    opened = session.info[_OPEN] = Transaction()
+    try:
+        session.connection(execution_options={"isolation_level": "READ COMMITTED"})
+        yield opened
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        del session.info[_OPEN]
+    for hook in opened.hooks:
+        hook()
+
+
+def refuses(constraint: str, error: type[DomainError]) -> None:
+    """Say which refusal the violation of a constraint means; every other violation is a bug."""
+    _refusals[constraint] = error
+
+
+def answers() -> bool:
+    """Whether the database answers a query now."""
+    try:
+        db.session.execute(text("SELECT 1"))
+    except (DomainError, PoolTimeout):
+        return False
+    return True
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
+    limits = (
+        f"-c lock_timeout={settings.database_lock_timeout_ms} "
+        f"-c statement_timeout={settings.database_statement_timeout_ms} -c timezone=UTC"
+    )
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "isolation_level": "AUTOCOMMIT",
+        "pool_size": settings.database_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.database_pool_timeout,
+        "pool_use_lifo": True,
+        "connect_args": {"options": limits, "connect_timeout": 3},
+    }
+    db.init_app(app)
+
+
+def _translated(cause: psycopg.Error) -> DomainError | None:
+    state = cause.sqlstate or ""
+    if isinstance(cause, psycopg.IntegrityError):
+        refusal = _refusals.get(cause.diag.constraint_name or "")
+        return refusal() if refusal else None
+    if state in ("40001", "40P01"):
+        return Contended()
+    if state in ("55P03", "57014"):
+        return DatabaseBusy()
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return DatabaseAway()
+    return None
+
+
+@event.listens_for(Engine, "handle_error")
+def _translate(context: ExceptionContext) -> BaseException | None:
+    cause = context.original_exception
+    return _translated(cause) if isinstance(cause, psycopg.Error) else None
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_stray_flush(session: Session, *_: Any) -> None:
+    if _OPEN not in session.info and (session.new or session.dirty or session.deleted):
+        raise RuntimeError("writes belong inside transaction()")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_stray_statement(state: ORMExecuteState) -> None:
+    is_write = state.is_insert or state.is_update or state.is_delete
+    if is_write and _OPEN not in state.session.info:
+        raise RuntimeError("writes belong inside transaction()")
