@@ -1,0 +1,69 @@
+"""The people and businesses the lender lends to."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, refuses
+from app.errors import CustomerIncomplete, EmailTaken, ExternalIdTaken, PhoneTaken
+from app.models.base import Timestamped, Versioned
+
+refuses("uq_customers_external_id", ExternalIdTaken)
+refuses("uq_customers_email", EmailTaken)
+refuses("uq_customers_phone", PhoneTaken)
+refuses("ck_customers_identifiable", CustomerIncomplete)
+
+
+class CustomerStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+
+
+class Customer(Versioned, Timestamped, Base):
+    """`credit_limit` is the line of credit, None for none set.
+
+    `created_by` is the id of a user or an API key: an applicant sees what carries their own.
+    """
+
+    __tablename__ = "customers"
+    __table_args__ = (
+        CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name="status_known"),
+        CheckConstraint(
+            "credit_limit >= 0 AND credit_limit <= 999999999999.99", name="credit_limit_in_range"
+        ),
+        CheckConstraint(
+            "external_id IS NOT NULL OR "
+            "(first_name IS NOT NULL AND last_name IS NOT NULL AND email IS NOT NULL)",
+            name="identifiable",
+        ),
+        Index("ix_customers_created_at_id", "created_at", "id"),
+        Index("ix_customers_created_by_created_at_id", "created_by", "created_at", "id"),
+        Index("ix_customers_status_created_at_id", "status", "created_at", "id"),
+        Index("uq_customers_external_id", "external_id", unique=True),
+        Index("uq_customers_phone", "phone", unique=True),
+    )
+
+    external_id: Mapped[str | None] = mapped_column(String(60))
+    first_name: Mapped[str | None] = mapped_column(String(100))
+    last_name: Mapped[str | None] = mapped_column(String(100))
+    email: Mapped[str | None] = mapped_column(String(254))
+    phone: Mapped[str | None] = mapped_column(String(32))
+    status: Mapped[CustomerStatus] = mapped_column(String(10), default=CustomerStatus.ACTIVE)
+    credit_limit: Mapped[Decimal | None]
+    preapproved_at: Mapped[datetime | None]
+    created_by: Mapped[UUID]
+
+
+Index("uq_customers_email", func.lower(Customer.email), unique=True)
+
+
+class RetiredExternalId(Base):
+    """The external ids of deleted customers: taken for ever. Kept by triggers of the database."""
+
+    __tablename__ = "retired_external_ids"
+
+    external_id: Mapped[str] = mapped_column(String(60), primary_key=True)

@@ -1,0 +1,88 @@
+"""Who may use the service: users, their log-in sessions, API keys, and failed log-ins."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db import Base, refuses
+from app.errors import EmailTaken
+from app.models.base import Identified, Timestamped, Versioned
+
+refuses("uq_users_email", EmailTaken)
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    OFFICER = "officer"
+    APPLICANT = "applicant"
+
+
+ROLES = ", ".join(f"'{role}'" for role in Role)
+
+
+class User(Versioned, Timestamped, Base):
+    """A person with a password. Never deleted, only disabled: records keep pointing here."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        CheckConstraint(f"role IN ({ROLES})", name="role_known"),
+        Index("ix_users_created_at_id", "created_at", "id"),
+    )
+
+    email: Mapped[str] = mapped_column(String(254))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    nickname: Mapped[str | None] = mapped_column(String(60))
+    role: Mapped[Role] = mapped_column(String(10))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    last_login_at: Mapped[datetime | None]
+
+
+Index("uq_users_email", func.lower(User.email), unique=True)
+
+
+class LoginSession(Identified, Base):
+    """One log-in. Access and refresh tokens carry its id and are as good as this row.
+
+    `refresh_id` names the one refresh token that may still be used.
+    """
+
+    __tablename__ = "login_sessions"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    refresh_id: Mapped[UUID]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    user: Mapped[User] = relationship()
+
+
+class ApiKey(Identified, Base):
+    """A credential for a program. It acts as itself, under its own id, with a role of its own."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("role IN ('officer', 'applicant')", name="role_at_most_officer"),
+    )
+
+    name: Mapped[str] = mapped_column(String(60))
+    prefix: Mapped[str] = mapped_column(String(12))
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    role: Mapped[Role] = mapped_column(String(10))
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class LoginFailures(Base):
+    """Failed log-ins against one e-mail, whether or not a user has it, within one window."""
+
+    __tablename__ = "login_failures"
+
+    email_digest: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    window_ends_at: Mapped[datetime] = mapped_column(index=True)
