@@ -1,0 +1,97 @@
+"""API keys: credentials for programs, stored hashed and shown once."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from secrets import token_urlsafe
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+
+from app.db import db, transaction
+from app.errors import ApiKeyNotFound, Unauthenticated
+from app.models import ApiKey, Role
+from app.models.base import now
+from app.services import audit
+from app.services.access import Actor
+from app.services.pages import Page, newest_first, page_of
+
+PREFIX_LENGTH = 11
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key just made: `key` is the secret itself, which nobody can read again."""
+
+    key: str
+    record: ApiKey
+
+
+def create(actor: Actor, *, name: str, role: Role, expires_at: datetime | None = None) -> NewApiKey:
+    """Make a key of a role, at most officer, for a program."""
+    actor.must_be_admin()
+    secret = "lk_" + token_urlsafe(32)
+    with transaction():
+        key = ApiKey(
+            name=name,
+            prefix=secret[:PREFIX_LENGTH],
+            digest=_digest(secret),
+            role=role,
+            created_by=actor.id,
+            created_at=now(),
+            expires_at=expires_at,
+        )
+        db.session.add(key)
+        db.session.flush()
+        audit.record(actor, "api_key.created", key, role=role)
+    return NewApiKey(secret, key)
+
+
+def search(actor: Actor, *, page: int, page_size: int) -> Page[ApiKey]:
+    """Page through the keys that still exist, newest first. Admins only."""
+    actor.must_be_admin()
+    query = select(ApiKey).where(ApiKey.revoked_at.is_(None))
+    return page_of(query, order=newest_first(ApiKey), page=page, page_size=page_size)
+
+
+def revoke(actor: Actor, key_id: UUID) -> None:
+    """End a key for good; the row stays, because records carry its id. Raises ApiKeyNotFound."""
+    actor.must_be_admin()
+    with transaction():
+        key = db.session.scalar(
+            select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).with_for_update()
+        )
+        if key is None:
+            raise ApiKeyNotFound
+        key.revoked_at = now()
+        audit.record(actor, "api_key.revoked", key)
+
+
+def holder(secret: str) -> Actor:
+    """The actor of a key, as the key stands at this moment. Raises Unauthenticated."""
+    found = db.session.execute(
+        select(ApiKey.id, ApiKey.role, ApiKey.last_used_at).where(
+            ApiKey.digest == _digest(secret),
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),
+        )
+    ).one_or_none()
+    if found is None:
+        raise Unauthenticated("This API key is not good.")
+    if found.last_used_at is None or found.last_used_at < now() - USE_NOTED_EVERY:
+        _note_use(found.id)
+    return Actor(id=found.id, role=Role(found.role), kind="api-key")
+
+
+def _note_use(key_id: UUID) -> None:
+    """At most one write a minute and key, and none that waits for another's."""
+    idle = select(ApiKey.id).where(ApiKey.id == key_id).with_for_update(skip_locked=True)
+    with transaction():
+        db.session.execute(
+            update(ApiKey).where(ApiKey.id.in_(idle)).values(last_used_at=func.now())
+        )
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

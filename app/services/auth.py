@@ -1,0 +1,153 @@
+"""Log-in sessions: opening, proving, renewing and ending them. PostgreSQL alone decides."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from uuid_utils.compat import uuid7
+
+from app import config
+from app.db import db, transaction
+from app.errors import InvalidCredentials, Unauthenticated
+from app.models import LoginSession, Role, User
+from app.models.base import now
+from app.services import audit, login_failures, passwords
+from app.services.access import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a pair of tokens is made from."""
+
+    user_id: UUID
+    session_id: UUID
+    refresh_id: UUID
+
+
+def log_in(
+    email: str, password: str, *, request_id: str | None = None, address: str | None = None
+) -> Grant:
+    """Open a session. Unknown, disabled and wrong are one refusal, in one time.
+
+    Raises InvalidCredentials, TooMany.
+    """
+    login_failures.must_be_few(email)
+    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    known = passwords.matches(password, user.password_hash if user else None)
+    if user is None or not known or not user.is_active:
+        login_failures.add(email)
+        raise InvalidCredentials("Invalid Credentials")
+    rehashed = passwords.hashed(password) if passwords.outdated(user.password_hash) else None
+    with transaction():
+        _note_login(user, rehashed)
+        login_failures.forget(email)
+        session = _open_session(user.id)
+        actor = Actor(id=user.id, role=user.role, request_id=request_id, address=address)
+        audit.record(actor, "user.logged_in", user)
+    return Grant(user.id, session.id, session.refresh_id)
+
+
+def bearer(user_id: UUID, session_id: UUID) -> Actor:
+    """The actor of an access token, judged by the session, the user and the role of this moment.
+
+    Raises Unauthenticated.
+    """
+    found = db.session.execute(
+        select(User.role)
+        .join(LoginSession, LoginSession.user_id == User.id)
+        .where(
+            LoginSession.id == session_id,
+            LoginSession.ended_at.is_(None),
+            LoginSession.expires_at > now(),
+            User.id == user_id,
+            User.is_active,
+        )
+    ).scalar_one_or_none()
+    if found is None:
+        raise Unauthenticated("This session has ended.")
+    return Actor(id=user_id, role=Role(found), session_id=session_id)
+
+
+def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
+    """Trade a refresh token for a new pair. One that was traded before ends the whole session.
+
+    Raises Unauthenticated.
+    """
+    with transaction():
+        session = _lock_session(user_id, session_id)
+        is_reused = session.refresh_id != refresh_id
+        if is_reused:
+            session.ended_at = now()
+        else:
+            session.refresh_id = uuid7()
+            session.expires_at = _expiry()
+    if is_reused:  # refused only now: the end of the session had to be committed
+        raise Unauthenticated("This refresh token was used before; the session has ended.")
+    return Grant(user_id, session_id, session.refresh_id)
+
+
+def log_out(actor: Actor) -> None:
+    """End the actor's session; its access and refresh tokens are dead at once."""
+    actor.must_be_user()
+    with transaction():
+        end_sessions(LoginSession.id == actor.session_id)
+
+
+def end_sessions(*conditions: object) -> None:
+    """End every open session that meets the conditions, in the transaction at work."""
+    db.session.execute(
+        update(LoginSession)
+        .where(LoginSession.ended_at.is_(None), *conditions)  # type: ignore[arg-type]
+        .values(ended_at=now())
+    )
+
+
+def _lock_session(user_id: UUID, session_id: UUID) -> LoginSession:
+    session = db.session.scalar(
+        select(LoginSession)
+        .join(User)
+        .where(
+            LoginSession.id == session_id,
+            LoginSession.ended_at.is_(None),
+            LoginSession.expires_at > now(),
+            User.id == user_id,
+            User.is_active,
+        )
+        .with_for_update(of=LoginSession)
+        .execution_options(populate_existing=True)
+    )
+    if session is None:
+        raise Unauthenticated("This session has ended.")
+    return session
+
+
+def _open_session(user_id: UUID) -> LoginSession:
+    session = LoginSession(
+        user_id=user_id, refresh_id=uuid7(), created_at=now(), expires_at=_expiry()
+    )
+    db.session.add(session)
+    return session
+
+
+def _note_login(user: User, rehashed: str | None) -> None:
+    """Confirm under the row's lock that the user is still the one whose password was matched.
+
+    Written past the version check: two log-ins of one user at once are no conflict.
+    """
+    values = {"last_login_at": now(), "version": User.version + 1}
+    if rehashed:
+        values["password_hash"] = rehashed
+    noted = db.session.execute(
+        update(User)
+        .where(User.id == user.id, User.password_hash == user.password_hash, User.is_active)
+        .values(values)
+        .returning(User.id)
+        .execution_options(synchronize_session=False)
+    )
+    if noted.one_or_none() is None:
+        raise InvalidCredentials("Invalid Credentials")
+
+
+def _expiry() -> datetime:
+    return now() + timedelta(days=config.current().refresh_token_days)

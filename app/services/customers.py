@@ -1,0 +1,81 @@
+"""Keeping customers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func
+
+from app.db import db, transaction
+from app.errors import StaffOnly
+from app.models import Customer, CustomerStatus
+from app.services import audit
+from app.services.access import Actor, find_customer, visible_customers
+from app.services.pages import Page, containing, newest_first, page_of
+
+STAFF_SETS = frozenset(("status", "credit_limit", "preapproved_at"))
+
+
+def create(actor: Actor, **values: Any) -> Customer:
+    """Add a customer. Raises EmailTaken, PhoneTaken, ExternalIdTaken, CustomerIncomplete."""
+    _must_be_theirs_to_set(actor, values)
+    with transaction():
+        customer = Customer(created_by=actor.id, **values)
+        db.session.add(customer)
+        db.session.flush()
+        audit.record(actor, "customer.created", customer)
+    return customer
+
+
+def search(
+    actor: Actor,
+    *,
+    page: int,
+    page_size: int,
+    q: str | None = None,
+    status: CustomerStatus | None = None,
+    external_id: str | None = None,
+) -> Page[Customer]:
+    """Page through the visible customers; `q` is sought in name, e-mail, phone and external id."""
+    query = visible_customers(actor)
+    if q is not None:
+        name = func.concat_ws(" ", Customer.first_name, Customer.last_name)
+        query = query.where(
+            containing(q, name, Customer.email, Customer.phone, Customer.external_id)
+        )
+    if status is not None:
+        query = query.where(Customer.status == status)
+    if external_id is not None:
+        query = query.where(Customer.external_id == external_id)
+    return page_of(query, order=newest_first(Customer), page=page, page_size=page_size)
+
+
+def find(actor: Actor, ref: str) -> Customer:
+    """The customer of that id or external id. Raises CustomerNotFound."""
+    return find_customer(actor, ref)
+
+
+def change(actor: Actor, ref: str, **values: Any) -> Customer:
+    """Change a customer's own fields; `status` and `credit_limit` only by staff."""
+    with transaction():
+        customer = find_customer(actor, ref, lock=True)
+        _must_be_theirs_to_set(actor, values)
+        for name, value in values.items():
+            setattr(customer, name, value)
+        db.session.flush()
+        audit.record(actor, "customer.changed", customer, fields=sorted(values))
+    return customer
+
+
+def remove(actor: Actor, ref: str) -> None:
+    """Delete a customer nothing refers to. Raises CustomerInUse."""
+    actor.must_be_staff()
+    with transaction():
+        customer = find_customer(actor, ref, lock=True)
+        db.session.delete(customer)
+        db.session.flush()
+        audit.record(actor, "customer.removed", customer)
+
+
+def _must_be_theirs_to_set(actor: Actor, values: Mapping[str, Any]) -> None:
+    if not actor.is_staff and STAFF_SETS & values.keys():
+        raise StaffOnly("Only an officer or an admin sets: " + ", ".join(sorted(STAFF_SETS)) + ".")

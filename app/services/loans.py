@@ -1,0 +1,150 @@
+"""Loans: taking applications, editing them, finding them, explaining their risk."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.orm.attributes import set_committed_value
+
+from app.db import db, transaction
+from app.errors import CustomerInactive, LoanNotEditable
+from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
+from app.models.loan import EDITABLE
+from app.rules import risk
+from app.services import audit, credit, decisions
+from app.services.access import (
+    Actor,
+    find_customer,
+    find_loan,
+    lock_loan_and_customer,
+    named,
+    visible_loans,
+    with_customer,
+    with_flags,
+)
+from app.services.pages import Page, newest_first, page_of, within_days
+
+SCORED_BY = frozenset(("amount", "term_months", "income", "expenses"))
+
+
+def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
+    """Take an application: scored, and judged against the credit limit under the customer's lock.
+
+    `customer` is an id or an external id. Raises CustomerNotFound, CustomerInactive,
+    CreditLimitExceeded, ExternalIdTaken.
+    """
+    with transaction():
+        borrower = find_customer(actor, customer, lock=True)
+        if borrower.status != CustomerStatus.ACTIVE:
+            raise CustomerInactive
+        loan = Loan(customer=borrower, created_by=actor.id, **values)
+        loan.risk_score = _assess(loan).score
+        loan.history.add(LoanEvent(to_status=LoanStatus.PENDING, by=actor.id))
+        set_committed_value(loan, "fraud_flags", [])
+        db.session.add(loan)
+        db.session.flush()
+        credit.must_fit_the_limit(borrower, loan)
+        audit.record(actor, "loan.applied", loan)
+    return loan
+
+
+def search(
+    actor: Actor,
+    *,
+    page: int,
+    page_size: int,
+    status: Sequence[LoanStatus] = (),
+    customer: str | None = None,
+    min_amount: Decimal | None = None,
+    max_amount: Decimal | None = None,
+    min_risk: Decimal | None = None,
+    max_risk: Decimal | None = None,
+    first: date | None = None,
+    last: date | None = None,
+    flagged: bool | None = None,
+) -> Page[Loan]:
+    """Page through the visible loans, newest first. Bounds are inclusive."""
+    query = visible_loans(actor).where(*within_days(Loan.created_at, first, last))
+    bounds = (
+        (Loan.amount, min_amount, max_amount),
+        (Loan.risk_score, min_risk, max_risk),
+    )
+    for column, least, most in bounds:
+        if least is not None:
+            query = query.where(column >= least)
+        if most is not None:
+            query = query.where(column <= most)
+    if status:
+        query = query.where(Loan.status.in_(status))
+    if customer is not None:
+        query = query.where(Loan.customer.has(named(Customer, customer)))
+    if flagged is not None:
+        query = query.where(Loan.fraud_flags.any() if flagged else ~Loan.fraud_flags.any())
+    return page_of(
+        query,
+        order=newest_first(Loan),
+        page=page,
+        page_size=page_size,
+        options=(with_customer, with_flags),
+    )
+
+
+def find(actor: Actor, ref: str) -> Loan:
+    """The loan of that id or external id. Raises LoanNotFound."""
+    return find_loan(actor, ref)
+
+
+def history(actor: Actor, ref: str) -> Sequence[LoanEvent]:
+    """Every change of the loan's status, oldest first."""
+    return db.session.scalars(find_loan(actor, ref).history.select()).all()
+
+
+def explain_risk(actor: Actor, ref: str) -> risk.Assessment:
+    """The loan's score with each factor's input, weight and contribution."""
+    return _assess(find_loan(actor, ref))
+
+
+def change(
+    actor: Actor,
+    ref: str,
+    *,
+    status: LoanStatus | None = None,
+    reason: str | None = None,
+    **values: Any,
+) -> Loan:
+    """Edit an open application, score it anew, and decide it when an admin names a `status`.
+
+    Raises LoanNotEditable, CreditLimitExceeded, and whatever the decision raises.
+    """
+    if status is not None:
+        actor.must_be_admin()
+    with transaction():
+        loan, customer = lock_loan_and_customer(actor, ref)
+        if values:
+            _edit(actor, customer, loan, values)
+        if status is not None:
+            decisions.take(actor, customer, loan, status, reason)
+    return loan
+
+
+def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) -> None:
+    if loan.status not in EDITABLE:
+        raise LoanNotEditable(f"An application that is {loan.status} can no longer be edited.")
+    for name, value in values.items():
+        setattr(loan, name, value)
+    if SCORED_BY & values.keys():
+        loan.risk_score = _assess(loan).score
+    if "amount" in values:
+        credit.must_fit_the_limit(customer, loan)
+    db.session.flush()
+    audit.record(actor, "loan.edited", loan, fields=sorted(values))
+
+
+def _assess(loan: Loan) -> risk.Assessment:
+    return risk.assess(
+        amount=loan.amount,
+        term_months=loan.term_months,
+        income=loan.income,
+        expenses=loan.expenses,
+    )

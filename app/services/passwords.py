@@ -1,0 +1,76 @@
+"""Passwords: what may be one, and Argon2 around them."""
+
+from functools import cache
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from app import config
+from app.errors import WeakPassword
+
+LONGEST = 128
+
+
+@cache
+def _hasher(time_cost: int, memory_kib: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
+
+
+@cache
+def _slots(concurrency: int) -> BoundedSemaphore:
+    """Argon2 takes its memory per hash: without a bound, a burst of log-ins takes the machine's."""
+    return BoundedSemaphore(concurrency)
+
+
+@cache
+def _common() -> frozenset[str]:
+    # Large, so read only where it is asked for.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+@cache
+def _nobodys_hash(time_cost: int, memory_kib: int) -> str:
+    return _hasher(time_cost, memory_kib).hash("nobody has this password")
+
+
+def must_be_acceptable(password: str, *, email: str) -> None:
+    """Raise WeakPassword for one too short, equal to the e-mail, or on the list of common ones."""
+    settings = config.current()
+    if len(password) < settings.password_min_length:
+        raise WeakPassword(f"A password has at least {settings.password_min_length} characters.")
+    if password.casefold() == email.casefold():
+        raise WeakPassword("A password must not be the e-mail.")
+    if settings.is_exposed and password.casefold() in _common():
+        raise WeakPassword("This password is on every list that attackers try first.")
+
+
+def hashed(password: str) -> str:
+    """Argon2id with the cost of the present settings."""
+    settings = config.current()
+    with _slots(settings.argon2_concurrency):
+        return _current_hasher().hash(password)
+
+
+def matches(password: str, password_hash: str | None) -> bool:
+    """Whether the password is the hashed one; None, for nobody, takes the same time to refuse."""
+    settings = config.current()
+    stand_in = _nobodys_hash(settings.argon2_time_cost, settings.argon2_memory_kib)
+    with _slots(settings.argon2_concurrency):
+        try:
+            _current_hasher().verify(password_hash or stand_in, password)
+        except (VerificationError, InvalidHashError):
+            return False
+    return password_hash is not None
+
+
+def outdated(password_hash: str) -> bool:
+    """Whether the hash was made at another cost than today's."""
+    return _current_hasher().check_needs_rehash(password_hash)
+
+
+def _current_hasher() -> PasswordHasher:
+    settings = config.current()
+    return _hasher(settings.argon2_time_cost, settings.argon2_memory_kib)

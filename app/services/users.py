@@ -1,0 +1,178 @@
+"""The people who use the service."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import exists, func, select
+
+from app import config
+from app.db import db, transaction
+from app.errors import AdminOnly, LastAdmin, Unauthenticated, UserNotFound, WrongPassword
+from app.models import LoginSession, Role, User
+from app.services import audit, auth, login_failures, passwords
+from app.services.access import Actor
+from app.services.pages import Page, containing, newest_first, page_of
+
+# One number for one purpose: whoever registers first holds it until the first user is committed.
+BOOTSTRAP_LOCK = 7_240_001
+
+
+def register(
+    actor: Actor | None,
+    *,
+    email: str,
+    password: str,
+    nickname: str | None = None,
+    role: Role | None = None,
+) -> User:
+    """Add a user: the first becomes admin, then admins add them, or anyone adds an applicant.
+
+    Raises Unauthenticated, AdminOnly, EmailTaken, WeakPassword.
+    """
+    settings = config.current()
+    may_bootstrap = settings.bootstrap_by_registration and not _any_user()
+    if not may_bootstrap:
+        role = _role_granted(actor, role)
+    passwords.must_be_acceptable(password, email=email)
+    user = User(email=email, password_hash=passwords.hashed(password), nickname=nickname)
+    with transaction():
+        if may_bootstrap:
+            db.session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
+            role = _role_granted(actor, role) if _any_user() else Role.ADMIN
+        _add(actor, user, role or Role.ADMIN)
+    return user
+
+
+def create_admin(*, email: str, password: str) -> User:
+    """Add an admin from the command line. Raises EmailTaken, WeakPassword."""
+    passwords.must_be_acceptable(password, email=email)
+    user = User(email=email, password_hash=passwords.hashed(password))
+    with transaction():
+        _add(None, user, Role.ADMIN)
+    return user
+
+
+def search(
+    actor: Actor,
+    *,
+    page: int,
+    page_size: int,
+    role: Role | None = None,
+    is_active: bool | None = None,
+    q: str | None = None,
+) -> Page[User]:
+    """Page through the users; `q` is looked for in e-mail and nickname. Admins only."""
+    actor.must_be_admin()
+    query = select(User)
+    if role is not None:
+        query = query.where(User.role == role)
+    if is_active is not None:
+        query = query.where(User.is_active == is_active)
+    if q is not None:
+        query = query.where(containing(q, User.email, User.nickname))
+    return page_of(query, order=newest_first(User), page=page, page_size=page_size)
+
+
+def find(actor: Actor, user_id: UUID) -> User:
+    """A user; other than oneself, for admins only. Raises UserNotFound."""
+    return _find(actor, user_id)
+
+
+def find_self(actor: Actor) -> User:
+    """The user behind the credential. Raises UserOnly for an API key."""
+    actor.must_be_user()
+    return _find(actor, actor.id)
+
+
+def change_self(actor: Actor, *, nickname: str | None) -> User:
+    """Change one's own nickname."""
+    actor.must_be_user()
+    with transaction():
+        user = _find(actor, actor.id, lock=True)
+        user.nickname = nickname
+        audit.record(actor, "user.changed", user, fields=["nickname"])
+    return user
+
+
+def change(actor: Actor, user_id: UUID, **values: Any) -> User:
+    """Change a user's role, activity or nickname; all take effect on their next request.
+
+    Raises LastAdmin, UserNotFound.
+    """
+    actor.must_be_admin()
+    with transaction():
+        admins = _lock_active_admins()
+        user = _find(actor, user_id, lock=True)
+        for name, value in values.items():
+            setattr(user, name, value)
+        if admins == [user.id] and not (user.is_active and user.role == Role.ADMIN):
+            raise LastAdmin
+        if not user.is_active:
+            auth.end_sessions(LoginSession.user_id == user.id)
+        audit.record(actor, "user.changed", user, fields=sorted(values))
+    return user
+
+
+def change_password(actor: Actor, *, current_password: str, new_password: str) -> None:
+    """Set a new password and end the user's other sessions.
+
+    Raises WrongPassword, WeakPassword, TooMany.
+    """
+    user = find_self(actor)
+    login_failures.must_be_few(user.email)
+    if not passwords.matches(current_password, user.password_hash):
+        login_failures.add(user.email)
+        raise WrongPassword
+    passwords.must_be_acceptable(new_password, email=user.email)
+    proven, replacement = user.password_hash, passwords.hashed(new_password)
+    with transaction():
+        user = _find(actor, actor.id, lock=True)
+        if user.password_hash != proven:
+            raise WrongPassword
+        user.password_hash = replacement
+        auth.end_sessions(LoginSession.user_id == actor.id, LoginSession.id != actor.session_id)
+        audit.record(actor, "user.password_changed", user)
+
+
+def _add(actor: Actor | None, user: User, role: Role) -> None:
+    user.role = role
+    db.session.add(user)
+    db.session.flush()
+    by = actor or Actor(id=user.id, role=role)
+    audit.record(by, "user.registered", user, role=role)
+
+
+def _role_granted(actor: Actor | None, wanted: Role | None) -> Role:
+    if actor is not None and actor.is_admin:
+        return wanted or Role.OFFICER
+    if config.current().allow_self_registration:
+        if wanted not in (None, Role.APPLICANT):
+            raise AdminOnly("Only an admin grants a role.")
+        return Role.APPLICANT
+    if actor is None:
+        raise Unauthenticated("Only an admin registers users.")
+    raise AdminOnly("Only an admin registers users.")
+
+
+def _any_user() -> bool:
+    return bool(db.session.scalar(select(exists().select_from(User))))
+
+
+def _lock_active_admins() -> list[UUID]:
+    """The ids of all active admins, locked: two admins who demote each other must not both win."""
+    query = select(User.id).where(User.role == Role.ADMIN, User.is_active).order_by(User.id)
+    return list(db.session.scalars(query.with_for_update()))
+
+
+def _find(actor: Actor, user_id: UUID, *, lock: bool = False) -> User:
+    if not actor.is_admin and user_id != actor.id:
+        raise UserNotFound
+    query = select(User).where(User.id == user_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    user = db.session.scalar(query)
+    if user is None:
+        raise UserNotFound
+    if lock:
+        actor.must_expect(user)
+    return user
