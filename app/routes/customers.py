@@ -1,0 +1,81 @@
+"""Customers and their credit."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from app.errors import (
+    CustomerIncomplete,
+    CustomerInUse,
+    CustomerNotFound,
+    EmailTaken,
+    ExternalIdTaken,
+    PhoneTaken,
+    StaffOnly,
+    Stale,
+)
+from app.schemas.customers import (
+    BalanceOut,
+    CustomerFilter,
+    CustomerIn,
+    CustomerOut,
+    CustomerPatchIn,
+)
+from app.services import credit, customers
+from app.services.access import Actor
+from app.web.endpoint import endpoint
+
+bp = Blueprint("customers", __name__, url_prefix="/customers")
+
+
+@bp.post("/")
+@endpoint(
+    body=CustomerIn,
+    returns=CustomerOut,
+    status=201,
+    location="/customers/{id}",
+    raises=(StaffOnly, EmailTaken, PhoneTaken, ExternalIdTaken, CustomerIncomplete),
+)
+def create(actor: Actor, body: dict[str, Any]) -> object:
+    """Add a customer."""
+    return customers.create(actor, **body)
+
+
+@bp.get("/")
+@endpoint(query=CustomerFilter, returns=CustomerOut)
+def index(actor: Actor, query: dict[str, Any]) -> object:
+    """List the customers, newest first."""
+    return customers.search(actor, **query)
+
+
+@bp.get("/<ref>")
+@endpoint(returns=CustomerOut, raises=(CustomerNotFound,))
+def show(actor: Actor, ref: str) -> object:
+    """Show a customer."""
+    return customers.find(actor, ref)
+
+
+@bp.patch("/<ref>")
+@endpoint(
+    body=CustomerPatchIn,
+    returns=CustomerOut,
+    conditional=True,
+    raises=(StaffOnly, CustomerNotFound, EmailTaken, PhoneTaken, CustomerIncomplete, Stale),
+)
+def change(actor: Actor, ref: str, body: dict[str, Any]) -> object:
+    """Change a customer; `credit_limit` and `status` are for officers and admins."""
+    return customers.change(actor, ref, **body)
+
+
+@bp.delete("/<ref>")
+@endpoint(status=204, conditional=True, raises=(StaffOnly, CustomerNotFound, CustomerInUse, Stale))
+def remove(actor: Actor, ref: str) -> None:
+    """Delete a customer that nothing refers to."""
+    customers.remove(actor, ref)
+
+
+@bp.get("/<ref>/balance")
+@endpoint(returns=BalanceOut, raises=(CustomerNotFound,))
+def balance(actor: Actor, ref: str) -> object:
+    """Show a customer's debt against their line of credit."""
+    return credit.balance(actor, ref)

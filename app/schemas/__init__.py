@@ -1,0 +1,1 @@
+"""What crosses the wire: fields, then XIn, XOut and XFilter of each domain."""

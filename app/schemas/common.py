@@ -1,0 +1,50 @@
+"""What the schemas of several domains share."""
+
+from datetime import date
+from typing import Any
+
+from marshmallow import Schema, ValidationError, validates_schema
+
+from app.schemas.fields import Day, Text, Whole
+
+PAGE_SIZE = 20
+PAGE_SIZE_MOST = 100
+PAGE_MOST = 1_000_000_000
+
+
+class Query(Schema):
+    """The parameters of a query string; each may be given once, unless it is a list."""
+
+    is_query = True
+
+
+class ListFilter(Query):
+    """The page of a list to answer."""
+
+    page = Whole(1, PAGE_MOST, load_default=1)
+    page_size = Whole(1, PAGE_SIZE_MOST, load_default=PAGE_SIZE)
+
+
+class DayRange(Schema):
+    """`from` and `to`: whole UTC days, both included."""
+
+    first = Day(data_key="from")
+    last = Day(data_key="to")
+
+    @validates_schema
+    def _in_order(self, given: dict[str, Any], **_: Any) -> None:
+        first, last = given.get("first"), given.get("last")
+        if isinstance(first, date) and isinstance(last, date) and first > last:
+            raise ValidationError("Must not be before from.", "to")
+
+
+class ReasonIn(Schema):
+    """Why, for the record."""
+
+    reason = Text(500)
+
+
+class ReasonRequiredIn(Schema):
+    """Why, for the record; not without."""
+
+    reason = Text(500, required=True)

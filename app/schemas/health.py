@@ -1,0 +1,15 @@
+"""The service's state on the wire."""
+
+from marshmallow import Schema, fields
+
+
+class HealthOut(Schema):
+    status = fields.String(dump_only=True, metadata={"enum": ["ok"]})
+
+
+class PingOut(Schema):
+    """`cache` down is a slower service, `db` down is none."""
+
+    pong = fields.Boolean(dump_only=True)
+    db = fields.String(dump_only=True, metadata={"enum": ["ok", "down"]})
+    cache = fields.String(dump_only=True, metadata={"enum": ["ok", "down"]})

@@ -1,0 +1,131 @@
+"""Loans on the wire."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
+
+from app.models import LoanStatus, Severity
+from app.schemas.common import DayRange, ListFilter
+from app.schemas.fields import (
+    Anything,
+    Choice,
+    Day,
+    Exact,
+    ExternalId,
+    Id,
+    Instant,
+    Money,
+    Reference,
+    Score,
+    Text,
+    Truth,
+    Whole,
+)
+
+TERM_MOST = 600
+
+
+class LoanIn(Schema):
+    """The customer is named by `customer_id` or by `customer_external_id`: one of them."""
+
+    customer_id = Id()
+    customer_external_id = Reference()
+    amount = Money(required=True)
+    term_months = Whole(1, TERM_MOST, required=True)
+    purpose = Text(200, required=True)
+    income = Money(positive=False, required=True)
+    expenses = Money(positive=False, required=True)
+    external_id = ExternalId(allow_none=True)
+    contract_version = Text(30, allow_none=True)
+    maximum_payment_date = Day(allow_none=True)
+
+    @validates_schema
+    def _names_one_customer(self, given: dict[str, Any], **_: Any) -> None:
+        if ("customer_id" in given) == ("customer_external_id" in given):
+            raise ValidationError(
+                "Name one of customer_id and customer_external_id.", "customer_id"
+            )
+
+    @post_load
+    def _as_customer(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
+        by_id = given.pop("customer_id", None)
+        return {**given, "customer": str(by_id or given.pop("customer_external_id"))}
+
+
+class LoanPatchIn(Schema):
+    """`status` and its `reason` are for admins."""
+
+    amount = Money()
+    term_months = Whole(1, TERM_MOST)
+    purpose = Text(200)
+    income = Money(positive=False)
+    expenses = Money(positive=False)
+    status = Choice(LoanStatus.APPROVED, LoanStatus.REJECTED, LoanStatus.FLAGGED)
+    reason = Text(500)
+
+
+class FraudFlagOut(Schema):
+    rule = fields.String(dump_only=True)
+    reason = fields.String(dump_only=True)
+    severity = Choice(*Severity, dump_only=True)
+    evidence = Anything(dump_only=True)
+    created_at = Instant(dump_only=True)
+
+
+class LoanOut(Schema):
+    id = Id(dump_only=True)
+    external_id = fields.String(dump_only=True, allow_none=True)
+    customer_id = Id(dump_only=True)
+    customer_external_id = fields.String(dump_only=True, allow_none=True)
+    amount = Money(dump_only=True)
+    term_months = fields.Integer(dump_only=True)
+    purpose = fields.String(dump_only=True)
+    income = Money(dump_only=True)
+    expenses = Money(dump_only=True)
+    risk_score = Score(dump_only=True)
+    status = Choice(*LoanStatus, dump_only=True)
+    outstanding = Money(dump_only=True)
+    fraud_flags = fields.List(fields.Nested(FraudFlagOut), dump_only=True)
+    contract_version = fields.String(dump_only=True, allow_none=True)
+    maximum_payment_date = Day(dump_only=True, allow_none=True)
+    taken_at = Instant(dump_only=True, allow_none=True)
+    created_by = Id(dump_only=True)
+    created_at = Instant(dump_only=True)
+    updated_at = Instant(dump_only=True)
+
+
+class LoanFilter(ListFilter, DayRange):
+    """`status` may be repeated; the bounds are inclusive."""
+
+    status = fields.List(Choice(*LoanStatus))
+    customer = Reference()
+    min_amount = Money(positive=False)
+    max_amount = Money(positive=False)
+    min_risk = Score()
+    max_risk = Score()
+    flagged = Truth()
+
+
+class LoanEventOut(Schema):
+    from_status = Choice(*LoanStatus, data_key="from", dump_only=True, allow_none=True)
+    to_status = Choice(*LoanStatus, data_key="to", dump_only=True)
+    at = Instant(dump_only=True)
+    by = Id(dump_only=True)
+    reason = fields.String(dump_only=True, allow_none=True)
+
+
+class FactorOut(Schema):
+    """`input` x `weight` = `contribution`."""
+
+    name = fields.String(dump_only=True)
+    input = Exact(dump_only=True)
+    weight = Exact(dump_only=True)
+    contribution = Exact(dump_only=True)
+
+
+class RiskOut(Schema):
+    """The contributions sum to `unrounded`, which clamped and rounded half-even is the score."""
+
+    risk_score = Score(attribute="score", dump_only=True)
+    unrounded = Exact(dump_only=True)
+    factors = fields.List(fields.Nested(FactorOut), dump_only=True)

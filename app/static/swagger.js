@@ -1,0 +1,7 @@
+window.ui = SwaggerUIBundle({
+  url: document.currentScript.dataset.document,
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  persistAuthorization: false,
+  presets: [SwaggerUIBundle.presets.apis],
+});

@@ -1,0 +1,1 @@
+"""The HTTP machinery: what a route promises, who calls, what a refusal looks like."""

@@ -1,0 +1,174 @@
+"""One PostgreSQL and one Valkey for the whole run, one database and one clean slate a worker."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from flask import Flask
+from redis import Redis
+from sqlalchemy import text
+
+from app import config, create_app
+from app.config import Settings
+from app.db import Base, db
+from app.models import Role
+from app.services import users
+from tests.factories import PASSWORD, Caller, Lender
+from tests.servers import TestServers, require_test_name, start_test_servers
+
+_servers = pytest.StashKey[TestServers]()
+_stack = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers in the controlling process; the workers find them in the environment."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_stack] = ExitStack()
+        servers = config.stash[_stack].enter_context(start_test_servers())
+        os.environ["TEST_DATABASE_URL"] = servers.database_url
+        os.environ["TEST_REDIS_URL"] = servers.redis_url
+    else:
+        servers = TestServers(
+            database_url=os.environ["TEST_DATABASE_URL"],
+            redis_url=os.environ["TEST_REDIS_URL"],
+            postgres=None,
+            valkey=None,
+        )
+    config.stash[_servers] = servers
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _stack in config.stash:
+        config.stash[_stack].close()
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> TestServers:
+    return pytestconfig.stash[_servers]
+
+
+@pytest.fixture(scope="session")
+def worker_number() -> int:
+    return int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+
+
+@pytest.fixture(scope="session")
+def environ(servers: TestServers, worker_number: int) -> dict[str, str]:
+    """The environment of the service under test: a migrated database of this worker's own."""
+    url = servers.create_database(f"loans_{worker_number}_test")
+    migrate(url)
+    redis, _, _ = servers.redis_url.rpartition("/")
+    return {
+        "APP_ENV": "testing",
+        "SECRET_KEY": "a secret of the tests, long enough for HS256",
+        "DATABASE_URL": url,
+        "REDIS_URL": f"{redis}/{worker_number}",
+        "REDIS_TIMEOUT": "2",
+        "ARGON2_TIME_COST": "1",
+        "ARGON2_MEMORY_KIB": "8",
+        "LOG_LEVEL": "ERROR",
+    }
+
+
+@pytest.fixture(scope="session")
+def settings(environ: dict[str, str]) -> Settings:
+    return config.load(environ)
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> Flask:
+    return create_app(settings)
+
+
+@pytest.fixture(scope="session")
+def make_app(environ: dict[str, str]) -> Callable[..., Flask]:
+    """Another service on the same database, with other settings."""
+    return lambda **changes: create_app(config.load({**environ, **changes}))
+
+
+@pytest.fixture
+def clean(app: Flask, settings: Settings) -> Iterator[None]:
+    """Leave nothing behind, in either server."""
+    yield
+    require_test_name(settings.database_url.partition("?")[0])
+    with app.app_context():
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        with db.engine.connect() as connection:
+            connection.execute(text(f"TRUNCATE {tables} CASCADE"))
+    Redis.from_url(settings.redis_url).flushdb()
+
+
+@pytest.fixture
+def lender(app: Flask, clean: None) -> Lender:
+    return Lender(app)
+
+
+@pytest.fixture
+def anyone(lender: Lender) -> Caller:
+    return Caller(lender.app)
+
+
+@pytest.fixture
+def admin(lender: Lender) -> Caller:
+    return lender.user(Role.ADMIN)
+
+
+@pytest.fixture
+def officer(lender: Lender) -> Caller:
+    return lender.user(Role.OFFICER)
+
+
+@pytest.fixture
+def applicant(lender: Lender) -> Caller:
+    return lender.user(Role.APPLICANT)
+
+
+@pytest.fixture
+def stranger(lender: Lender) -> Caller:
+    """Another applicant."""
+    return lender.user(Role.APPLICANT)
+
+
+@pytest.fixture
+def customer(admin: Caller) -> dict[str, Any]:
+    return admin.make_customer()
+
+
+@pytest.fixture
+def loan(admin: Caller) -> dict[str, Any]:
+    """A pending application of moderate risk."""
+    return admin.make_loan()
+
+
+@pytest.fixture
+def in_parallel() -> Callable[..., list[Any]]:
+    """Run calls at the same moment, each in a thread with connections of its own."""
+
+    def run(*calls: Callable[[], Any]) -> list[Any]:
+        barrier = Barrier(len(calls))
+
+        def start(call: Callable[[], Any]) -> Any:
+            barrier.wait(10)
+            return call()
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return list(pool.map(start, calls))
+
+    return run
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to a revision, up or down from wherever it is."""
+    alembic = Config("alembic.ini")
+    alembic.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    if revision == "base":
+        command.downgrade(alembic, revision)
+    else:
+        command.upgrade(alembic, revision)
