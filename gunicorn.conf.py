@@ -2,8 +2,12 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -27,29 +31,41 @@ loglevel = os.environ.get("GUNICORN_LOGLEVEL", "warning")
 # Signals do all that is needed; the socket would lie in $HOME and have to be guarded.
 control_socket_disable = True
 
-# Each worker counts in files here and /metrics sums them up: the folder must be there before
-# prometheus_client is imported, and hold nothing of an earlier run.
-_metrics_is_ours = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
-if _metrics_is_ours:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="loans-metrics-")
-_metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_made_here: list[str] = []
 
 
-def on_starting(_server):
-    """Forget the counts of an earlier run; the lawful moment, for no worker lives yet."""
-    _metrics.mkdir(parents=True, exist_ok=True)
-    for left_over in _metrics.glob("*.db"):
+def on_starting(_server: Arbiter) -> None:
+    """Give the workers one folder to count in, which /metrics sums up: empty, or the dead count.
+
+    The lawful moment, for no worker lives yet and none has imported prometheus_client.
+    """
+    if METRICS not in os.environ:
+        os.environ[METRICS] = tempfile.mkdtemp(prefix="loans-metrics-")
+        _made_here.append(os.environ[METRICS])
+    folder = Path(os.environ[METRICS])
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob("*.db"):
         left_over.unlink()
 
 
-def child_exit(_server, worker):
+def post_fork(_server: Arbiter, _worker: Worker) -> None:
+    """Let a worker that is told to stop before it listens to signals stop.
+
+    It would take the signal for the master's and outlive it until graceful_timeout is over.
+    """
+    for signum in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
+
+
+def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Take a dead worker out of the gauges that speak of living ones."""
-    from prometheus_client import multiprocess
+    from prometheus_client import multiprocess  # reads the environment set above
 
     multiprocess.mark_process_dead(worker.pid)
 
 
-def on_exit(_server):
-    """Leave no folder behind that we made."""
-    if _metrics_is_ours:
-        shutil.rmtree(_metrics, ignore_errors=True)
+def on_exit(_server: Arbiter) -> None:
+    """Leave no folder behind that was made here."""
+    for folder in _made_here:
+        shutil.rmtree(folder, ignore_errors=True)

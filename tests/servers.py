@@ -90,17 +90,20 @@ def fresh_folder() -> Iterator[Path]:
         _remove_unless_held(left_over)
     path = Path(tempfile.mkdtemp(prefix="test-", dir=LOCAL))
     path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
+    with (path / "held.new").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (path / "held.new").rename(path / "held")  # locked before anyone can see it
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
 
 
 def _remove_unless_held(folder: Path) -> None:
-    """Remove what a killed test run left; one without a lock may be about to take it."""
+    """Remove what a killed test run left."""
     try:
-        with (folder / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (folder / "held").open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
     except (FileNotFoundError, BlockingIOError):
         return

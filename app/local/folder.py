@@ -22,6 +22,7 @@ class Folder:
         self.path = path.resolve()
         self.servers = self.path / "servers"
         self.account = servers_account(self.servers)
+        self.former_was_killed = False
         self._record = self.path / "servers.json"
 
     @property
@@ -45,6 +46,7 @@ class Folder:
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
+            self.former_was_killed = self._record.exists()
             self._record.unlink(missing_ok=True)
             try:
                 yield True

@@ -16,6 +16,7 @@ from app.local.processes import Child, LocalError, tail, wait_until
 from app.local.server import Server, port_is_free
 
 READY_SECONDS = 60
+FORMER_SECONDS = 10
 STEP_SECONDS = 600
 # Longer than gunicorn's own graceful_timeout, after which it ends its workers itself.
 GUNICORN_SIGNALS = ((signal.SIGTERM, 30.0), (signal.SIGQUIT, 5.0))
@@ -52,7 +53,7 @@ def run(project: Path) -> int:
 
 def _serve(project: Path, folder: Folder, environment: dict[str, str]) -> None:
     host, port = address(environment)
-    _require_free(host, port)
+    _require_free(host, port, FORMER_SECONDS if folder.former_was_killed else 0)
     with embedded(folder, environment) as servers:
         environment |= urls(servers)
         folder.record({name: environment[name] for name in EMBEDDED})
@@ -93,8 +94,9 @@ def address(environment: Mapping[str, str]) -> tuple[str, int]:
     return environment.get("HOST", "127.0.0.1"), int(port)
 
 
-def _require_free(host: str, port: int) -> None:
-    if not port_is_free(port, host):
+def _require_free(host: str, port: int, patience: float) -> None:
+    """The workers of a launcher that was killed may need a moment yet to go."""
+    if not wait_until(lambda: port_is_free(port, host), patience):
         raise LocalError(
             f"Port {port} on {host} is taken by another program.\n"
             f"Choose another one: PORT={port + 1 if port < 65535 else 8000} make run"

@@ -1,4 +1,4 @@
-"""Run by path, not imported: `leash.py PARENT SIGNAL UID:GID|- COMMAND…` becomes COMMAND.
+"""Run by path, not imported: `leash.py PARENT|- SIGNAL UID:GID|- COMMAND…` becomes COMMAND.
 
 A program of its own because code run between fork and exec is unsafe beside threads.
 """
@@ -37,7 +37,7 @@ def become(parent: str, death_signal: str, account: str, *command: str) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if account != "-":
         drop_privileges(account)
-    if sys.platform == "linux":
+    if parent != "-":
         die_with(int(parent), int(death_signal))
     os.umask(0o077)
     os.execv(command[0], command)  # noqa: S606  no shell is wanted

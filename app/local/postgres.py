@@ -3,7 +3,6 @@
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +18,7 @@ SUPERUSER = "postgres"
 ROLE = DATABASE = "loans"
 HBA = f"host all all {LOOPBACK}/32 scram-sha-256\n"
 FORMER_SECONDS = 20
+PROC = Path("/proc")
 # C for libc, whose locales differ by machine; the built-in provider knows Unicode everywhere.
 INITDB = (
     f"--username={SUPERUSER}",
@@ -157,10 +157,10 @@ def _exists(connection: psycopg.Connection, query: sql.SQL | str, name: str) -> 
 
 def processes_in(data: Path) -> list[int]:
     """The PostgreSQL processes that work in `data`, whoever started them."""
-    if sys.platform != "linux":
+    if not PROC.exists():
         return _postmaster_by_ps(data)
     found = []
-    for entry in Path("/proc").glob("[0-9]*"):
+    for entry in PROC.glob("[0-9]*"):
         try:
             if (entry / "comm").read_text() == "postgres\n" and (entry / "cwd").readlink() == data:
                 found.append(int(entry.name))
@@ -175,7 +175,6 @@ def _postmaster_by_ps(data: Path) -> list[int]:
         pid = int((data / "postmaster.pid").read_text().split(maxsplit=1)[0])
     except (FileNotFoundError, IndexError, ValueError):
         return []
-    listing = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True, check=False
-    )
+    command = ["/bin/ps", "-ww", "-p", str(pid), "-o", "command="]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return [pid] if str(data) in listing.stdout else []

@@ -40,7 +40,8 @@ class Child:
         output: IO[bytes] | None = None,
     ) -> None:
         user = f"{account.uid}:{account.gid}" if account else "-"
-        leash = [sys.executable, "-I", "-S", LEASH, str(os.getpid()), str(int(death_signal)), user]
+        parent = str(os.getpid()) if KERNEL_TELLS_OF_DEATH else "-"
+        leash = [sys.executable, "-I", "-S", LEASH, parent, str(int(death_signal)), user]
         self._process = subprocess.Popen(  # noqa: S603  the launcher's own commands
             [*leash, *command],
             env=env,
