@@ -100,8 +100,11 @@ def test_the_health_check_goes_by_the_status_of_ping(
     assert code_of(sys.executable, DEPLOY / "ready.py", PORT=str(answering(status))) == code
 
 
-def test_the_health_check_takes_a_refused_connection_for_a_no() -> None:
+def test_the_health_check_takes_a_refused_connection_for_a_plain_no(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     assert code_of(sys.executable, DEPLOY / "ready.py", PORT="1") == 1
+    assert capfd.readouterr().err == ""
 
 
 class Host:
