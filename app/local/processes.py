@@ -41,7 +41,7 @@ class Child:
     ) -> None:
         user = f"{account.uid}:{account.gid}" if account else "-"
         parent = str(os.getpid()) if KERNEL_TELLS_OF_DEATH else "-"
-        leash = [sys.executable, "-I", "-S", LEASH, parent, str(int(death_signal)), user]
+        leash = [sys.executable, "-I", "-S", str(LEASH), parent, str(int(death_signal)), user]
         self._process = subprocess.Popen(  # noqa: S603  the launcher's own commands
             [*leash, *command],
             env=env,
