@@ -191,7 +191,7 @@ def test_no_secret_has_a_default() -> None:
 
 
 def test_the_example_names_every_variable_that_compose_asks_for() -> None:
-    asked = set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT)) - {"LOAN_IMAGE", "BASE_IMAGE"}
+    asked = set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT)) - {"LOAN_IMAGE", "BASE_IMAGE", "STACK_ENV"}
     assert asked - named_in_the_example() == set()
 
 
@@ -208,7 +208,7 @@ def test_every_setting_of_the_service_can_be_set_through_compose() -> None:
 def test_the_example_with_its_secrets_filled_in_starts_in_production() -> None:
     filled = dotenv_values(stream=StringIO(example()))
     values = {name: value or "" for name, value in filled.items()}
-    settings = config.load(environment_of_web({**values, **SECRETS, "APP_ENV": ""}))
+    settings = config.load(environment_of_web({**values, **SECRETS}))
     assert settings.app_env == config.Environment.PRODUCTION
     assert "@postgres:5432/" in settings.database_url
 
