@@ -19,8 +19,7 @@ from app import config, create_app
 from app.config import Settings
 from app.db import Base, db
 from app.models import Role
-from app.services import users
-from tests.factories import PASSWORD, Caller, Lender
+from tests.factories import Caller, Lender
 from tests.servers import TestServers, require_test_name, start_test_servers
 
 _servers = pytest.StashKey[TestServers]()
@@ -83,14 +82,24 @@ def settings(environ: dict[str, str]) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def app(settings: Settings) -> Flask:
-    return create_app(settings)
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    yield app
+    disconnect(app)
 
 
-@pytest.fixture(scope="session")
-def make_app(environ: dict[str, str]) -> Callable[..., Flask]:
+@pytest.fixture
+def make_app(environ: dict[str, str]) -> Iterator[Callable[..., Flask]]:
     """Another service on the same database, with other settings."""
-    return lambda **changes: create_app(config.load({**environ, **changes}))
+    made: list[Flask] = []
+
+    def make(**changes: str) -> Flask:
+        made.append(create_app(config.load({**environ, **changes})))
+        return made[-1]
+
+    yield make
+    for app in made:
+        disconnect(app)
 
 
 @pytest.fixture
@@ -102,7 +111,8 @@ def clean(app: Flask, settings: Settings) -> Iterator[None]:
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         with db.engine.connect() as connection:
             connection.execute(text(f"TRUNCATE {tables} CASCADE"))
-    Redis.from_url(settings.redis_url).flushdb()
+    with Redis.from_url(settings.redis_url) as redis:
+        redis.flushdb()
 
 
 @pytest.fixture
@@ -162,6 +172,12 @@ def in_parallel() -> Callable[..., list[Any]]:
             return list(pool.map(start, calls))
 
     return run
+
+
+def disconnect(app: Flask) -> None:
+    with app.app_context():
+        db.engine.dispose()
+    app.extensions["cache"].close()
 
 
 def migrate(url: str, revision: str = "head") -> None:

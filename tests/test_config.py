@@ -1,0 +1,95 @@
+"""Settings: read once, typed, and refused where they would be dangerous."""
+
+import re
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from app import config
+from app.config import DEVELOPMENT_SECRET, VARIABLES, Environment, UnsafeSettings
+
+MINIMAL = {"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"}
+SAFE = {**MINIMAL, "APP_ENV": "production", "SECRET_KEY": "x" * 32}
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_laptop_needs_only_its_servers() -> None:
+    settings = config.load(MINIMAL)
+    assert settings.app_env is Environment.DEVELOPMENT
+    assert (settings.access_token_minutes, settings.refresh_token_days) == (15, 30)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        config.load(MINIMAL).debug = True  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "named"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"SECRET_KEY": DEVELOPMENT_SECRET}, "SECRET_KEY"),
+        ({"SECRET_KEY": "x" * 31}, "SECRET_KEY"),
+        ({"DEBUG": "true"}, "DEBUG"),
+        ({"CORS_ORIGINS": "https://a.example, *"}, "CORS_ORIGINS"),
+    ],
+)
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_an_exposed_environment_refuses_to_start_unsafely(
+    environment: str, unsafe: dict[str, str], named: str
+) -> None:
+    assert config.load({**SAFE, "APP_ENV": environment})
+    with pytest.raises(UnsafeSettings, match=named):
+        config.load({**SAFE, "APP_ENV": environment, **unsafe})
+
+
+def test_every_danger_is_named_at_once() -> None:
+    unsafe = {**SAFE, "SECRET_KEY": "short", "DEBUG": "true", "CORS_ORIGINS": "*"}
+    with pytest.raises(UnsafeSettings) as refused:
+        config.load(unsafe)
+    assert all(name in str(refused.value) for name in ("SECRET_KEY", "DEBUG", "CORS_ORIGINS"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"DATABASE_URL": "sqlite://"},
+        {"DATABASE_URL": ""},
+        {"REDIS_URL": "http://h"},
+        {"APP_ENV": "prod"},
+        {"PASSWORD_MIN_LENGTH": "7"},
+        {"ACCESS_TOKEN_MINUTES": "0"},
+        {"RATELIMIT_ENABLED": "perhaps"},
+        {"LOG_LEVEL": "LOUD"},
+    ],
+)
+def test_a_malformed_variable_is_named(wrong: dict[str, str]) -> None:
+    with pytest.raises(UnsafeSettings, match=next(iter(wrong))):
+        config.load({**MINIMAL, **wrong})
+
+
+def test_the_environment_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("DATABASE_URL=postgresql://file/d\nREDIS_URL=redis://file\nJWT_ISSUER=file\n")
+    monkeypatch.setattr(config, "DOTENV", dotenv)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JWT_ISSUER", "environment")
+    settings = config.load()
+    assert (settings.redis_url, settings.jwt_issuer) == ("redis://file", "environment")
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+def test_only_production_asks_for_the_command_line_for_its_first_admin(
+    environment: Environment,
+) -> None:
+    settings = config.load({**SAFE, "APP_ENV": environment})
+    assert settings.bootstrap_by_registration is (environment != Environment.PRODUCTION)
+
+
+def test_the_example_file_names_every_variable() -> None:
+    named = set(re.findall(r"^#?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert set(VARIABLES) <= named

@@ -1,0 +1,177 @@
+"""Transactions: one a service call, nothing written outside, refusals by constraint name."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db import Base, _refusals, db, transaction
+from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
+from app.models import Customer, LoginFailures, User
+from app.models.base import now
+from tests.factories import Caller, Lender
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    with app.app_context():
+        yield
+
+
+def failures(digest: bytes) -> LoginFailures:
+    return LoginFailures(email_digest=digest, failures=1, window_ends_at=now())
+
+
+def stored() -> set[bytes]:
+    return set(db.session.scalars(select(LoginFailures.email_digest)))
+
+
+@pytest.mark.usefixtures("context")
+def test_a_transaction_commits_at_its_end_and_rolls_back_on_any_exception() -> None:
+    with transaction():
+        db.session.add(failures(b"kept"))
+
+    def interrupted() -> None:
+        with transaction():
+            db.session.add(failures(b"lost"))
+            db.session.flush()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert stored() == {b"kept"}
+
+
+@pytest.mark.usefixtures("context")
+def test_a_transaction_refuses_to_nest() -> None:
+    with transaction(), pytest.raises(RuntimeError, match="nest"), transaction():
+        pass
+
+
+@pytest.mark.usefixtures("context")
+def test_a_flush_outside_a_transaction_is_refused() -> None:
+    db.session.add(failures(b"stray"))
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        db.session.flush()
+    db.session.rollback()
+    assert stored() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_a_statement_that_writes_outside_a_transaction_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        db.session.execute(update(User).values(nickname="stray"))
+
+
+@pytest.mark.usefixtures("context")
+def test_what_follows_a_commit_runs_after_it_and_in_order() -> None:
+    seen: list[Any] = []
+    with transaction() as opened:
+        opened.after(lambda: seen.append(stored()))
+        opened.after(lambda: seen.append("second"))
+        db.session.add(failures(b"kept"))
+        assert seen == []
+    assert seen == [{b"kept"}, "second"]
+
+
+@pytest.mark.usefixtures("context")
+def test_nothing_follows_a_transaction_that_failed() -> None:
+    seen: list[str] = []
+
+    def failing() -> None:
+        with transaction() as opened:
+            opened.after(lambda: seen.append("ran"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert seen == []
+
+
+@pytest.mark.usefixtures("context")
+def test_a_transaction_forgets_what_the_session_had_read_before(lender: Lender) -> None:
+    user = lender.user("officer").user
+    assert user is not None
+    copy = db.session.get_one(User, user.id)
+    with db.engine.connect() as elsewhere:
+        elsewhere.execute(update(User).values(nickname="new"))
+    with transaction():
+        assert copy.nickname == "new"
+
+
+@pytest.mark.usefixtures("context")
+def test_an_unknown_constraint_stays_a_bug(lender: Lender) -> None:
+    with pytest.raises(IntegrityError), transaction():
+        db.session.add_all([failures(b"twice"), failures(b"twice")])
+
+
+def test_every_refusal_names_a_constraint_that_exists() -> None:
+    known = {
+        str(named.name)
+        for table in Base.metadata.tables.values()
+        for named in (*table.constraints, *table.indexes)
+    }
+    assert set(_refusals) <= known
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(
+    ("sqlstate", "error"),
+    [
+        ("40001", Contended),
+        ("40P01", Contended),
+        ("55P03", DatabaseBusy),
+        ("57014", DatabaseBusy),
+        ("57P01", DatabaseAway),
+        ("53300", DatabaseAway),
+    ],
+)
+def test_what_postgresql_reports_becomes_an_error_of_the_house(
+    sqlstate: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        db.session.execute(
+            text(f"DO $$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '{sqlstate}'; END $$")
+        )
+
+
+@pytest.mark.usefixtures("context")
+def test_a_lock_or_a_statement_that_takes_too_long_is_given_up() -> None:
+    limits = [
+        db.session.scalar(text(f"SHOW {name}")) for name in ("lock_timeout", "statement_timeout")
+    ]
+    assert limits == ["3s", "10s"]
+
+
+def test_a_victim_of_contention_is_run_again_three_times_at_most(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes: list[int] = []
+    for victims in (2, 3):
+        runs: Iterator[int] = iter(range(10))
+        monkeypatch.setattr("app.services.customers.find_customer", _contended(victims, runs))
+        outcomes.append(admin.get("/customers/whoever").status_code)
+        outcomes.append(next(runs))
+    assert outcomes == [404, 3, 503, 3]
+
+
+def _contended(victims: int, runs: Iterator[int]) -> Callable[..., Customer]:
+    def find(*_: Any, **__: Any) -> Customer:
+        if next(runs) < victims:
+            raise Contended
+        raise CustomerNotFound
+
+    return find
+
+
+@pytest.mark.usefixtures("context")
+def test_a_violation_is_translated_by_the_constraints_name(lender: Lender) -> None:
+    first = lender.user("officer", email="Same@example.com").user
+    assert first is not None
+    with pytest.raises(EmailTaken), transaction():
+        db.session.add(User(email="sAME@example.com", password_hash="-", role="officer"))

@@ -1,0 +1,103 @@
+"""The walls of the house: who may import whom, who may commit, who reads the environment."""
+
+import ast
+from collections.abc import Iterator
+from enum import EnumMeta
+from pathlib import Path
+
+import pytest
+
+import app.models
+
+APP = Path(__file__).parents[1] / "app"
+MAY_IMPORT = {
+    "routes": {"routes", "web", "schemas", "services", "errors"},
+    "web": {"web", "services", "schemas", "errors", "cache", "config"},
+    "cli": {"web", "services", "errors"},
+    "schemas": {"schemas", "models"},
+    "services": {"services", "rules", "models", "db", "cache", "errors", "config"},
+    "models": {"models", "errors", "db"},
+    "rules": {"rules"},
+    "local": {"local"},
+    "db": {"errors", "config"},
+    "cache": {"config"},
+    "errors": set(),
+    "config": set(),
+}
+MODULES = sorted(APP.rglob("*.py"))
+
+
+def room(module: Path) -> str:
+    return module.relative_to(APP).parts[0].removesuffix(".py")
+
+
+def imported_rooms(module: Path) -> Iterator[str]:
+    """The rooms of app that a module imports from, wherever in its syntax tree it does so."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            whole_app = node.module == "app"
+            names = [f"app.{name.name}" for name in node.names] if whole_app else [node.module]
+        elif isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        yield from (name.split(".")[1] for name in names if name.startswith("app."))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(APP)))
+def test_imports_point_down_only(module: Path) -> None:
+    if module == APP / "__init__.py":
+        return  # create_app wires every room
+    assert set(imported_rooms(module)) <= MAY_IMPORT[room(module)]
+
+
+def test_no_relative_import_goes_around_the_walls() -> None:
+    relative = [
+        node
+        for module in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+def test_only_db_commits() -> None:
+    committing = [
+        module.name
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "commit"
+    ]
+    assert committing == ["db.py"]
+
+
+def test_only_config_reads_the_environment() -> None:
+    reading = {
+        str(module.relative_to(APP))
+        for module in MODULES
+        if room(module) != "local"
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    }
+    assert reading == {"config.py"}
+
+
+def test_schemas_take_only_enumerations_from_the_models() -> None:
+    taken = {
+        name.name
+        for module in (APP / "schemas").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "app.models"
+        for name in node.names
+    }
+    assert taken
+    assert all(isinstance(getattr(app.models, name), EnumMeta) for name in taken)
+
+
+def test_rules_know_no_clock() -> None:
+    calls = {
+        node.attr
+        for module in (APP / "rules").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert not calls & {"now", "utcnow", "today", "time", "perf_counter"}
