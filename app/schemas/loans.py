@@ -48,8 +48,8 @@ class LoanIn(Schema):
 
     @post_load
     def _as_customer(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
-        by_id = given.pop("customer_id", None)
-        return {**given, "customer": str(by_id or given.pop("customer_external_id"))}
+        named = given.pop("customer_id", None) or given.pop("customer_external_id")
+        return {**given, "customer": str(named)}
 
 
 class LoanPatchIn(Schema):

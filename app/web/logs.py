@@ -45,6 +45,12 @@ def _finish(response: Response) -> Response:
     return response
 
 
+# Never the local variables: they hold passwords and tokens.
+_render_exception = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
+
 def _configure(level: str) -> None:
     """Send every logger's lines through structlog's JSON renderer: one line each, all escaped."""
     shared: list[Any] = [
@@ -58,7 +64,7 @@ def _configure(level: str) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.dict_tracebacks,
+            _render_exception,
             structlog.processors.JSONRenderer(),
         ],
     )
