@@ -24,6 +24,7 @@ INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
     r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 PHONE = re.compile(r"\+?[0-9][0-9 ().-]{3,30}")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 RESERVED = frozenset(("imports", "export", ".", ".."))
@@ -150,7 +151,7 @@ class Id(fields.Field[UUID]):
         return None if value is None else str(value)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> UUID:
-        if isinstance(value, str) and len(value) == 36 and _is_uuid(value):
+        if isinstance(value, str) and ID.fullmatch(value):
             return UUID(value)
         raise ValidationError("Not a valid id.")
 

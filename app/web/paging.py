@@ -1,6 +1,6 @@
 """The headers of a list's page."""
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from flask import Request, Response
 
@@ -24,8 +24,8 @@ def _links(request: Request, page: Page[object]) -> str:
         numbers["next"] = page.number + 1
     pairs = parse_qsl(request.query_string.decode("ascii"), keep_blank_values=True)
     kept = [(name, value) for name, value in pairs if name not in ("page", "page_size")]
+    path = quote(request.path)
     return ", ".join(
-        f"<{request.path}?{urlencode([*kept, ('page', number), ('page_size', page.size)])}>; "
-        f'rel="{rel}"'
+        f'<{path}?{urlencode([*kept, ("page", number), ("page_size", page.size)])}>; rel="{rel}"'
         for rel, number in sorted(numbers.items())
     )
