@@ -1,9 +1,9 @@
-"""Counting failed log-ins against an e-mail, whoever sends them and whether or not it exists."""
+"""Counting wrong passwords against a name, whoever sends them and whether or not it exists."""
 
-from datetime import timedelta
-from hashlib import sha256
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app import config
@@ -13,45 +13,67 @@ from app.models import LoginFailures
 from app.models.base import now
 
 
-def must_be_few(email: str) -> None:
-    """Raise TooMany while the e-mail has had its share of failures in the present window."""
-    settings = config.current()
-    if not settings.ratelimit_enabled:
-        return
-    ends_at = db.session.scalar(
-        select(LoginFailures.window_ends_at).where(
-            LoginFailures.email_digest == _digest(email),
-            LoginFailures.failures >= settings.login_failures_allowed,
-            LoginFailures.window_ends_at > now(),
-        )
-    )
-    if ends_at is not None:
-        wait = int((ends_at - now()).total_seconds()) + 1
-        raise TooMany("Too many failed log-ins; try again later.", retry_after=wait)
+def of_password_change(user_id: UUID) -> str:
+    """What a user's password changes count under: a name that nobody can log in with."""
+    return f"password change\n{user_id}"
 
 
-def add(email: str) -> None:
-    """Count one failure; a window that is over starts anew."""
+def must_be_few(name: str) -> None:
+    """Raise TooMany while the name has had its share of failures in the present window.
+
+    `name` is an e-mail as the caller wrote it, or what `of_password_change` answers.
+    """
+    counted = select(LoginFailures.failures, LoginFailures.window_ends_at)
+    found = db.session.execute(counted.where(_is(name))).one_or_none()
+    if found is not None:
+        _judge(found.failures + 1, found.window_ends_at)
+
+
+def add(name: str) -> None:
+    """Count one failure; a window that is over starts anew.
+
+    Raises TooMany for one beyond the share, which others at the same moment may have used up.
+    """
     fresh = now() + timedelta(minutes=config.current().login_failure_window_minutes)
     over = LoginFailures.window_ends_at <= now()
-    row = insert(LoginFailures).values(
-        email_digest=_digest(email), failures=1, window_ends_at=fresh
-    )
+    row = insert(LoginFailures).values(email_digest=_digest(name), failures=1, window_ends_at=fresh)
     counted = row.on_conflict_do_update(
         index_elements=[LoginFailures.email_digest],
         set_={
             "failures": case((over, 1), else_=LoginFailures.failures + 1),
             "window_ends_at": case((over, fresh), else_=LoginFailures.window_ends_at),
         },
-    )
+    ).returning(LoginFailures.failures, LoginFailures.window_ends_at)
     with transaction():
-        db.session.execute(counted)
+        failures, ends_at = db.session.execute(counted).one()
+    _judge(failures, ends_at)
 
 
-def forget(email: str) -> None:
-    """Start from nothing, in the transaction at work: the password was right."""
-    db.session.execute(delete(LoginFailures).where(LoginFailures.email_digest == _digest(email)))
+def forget(name: str) -> None:
+    """Start from nothing, in the transaction at work: the password was right.
+
+    Raises TooMany if the share was used up while it was matched: a guess among many sent at once
+    must not succeed where the same guess sent after them would not have been looked at.
+    """
+    gone = delete(LoginFailures).where(_is(name))
+    found = db.session.execute(
+        gone.returning(LoginFailures.failures, LoginFailures.window_ends_at)
+    ).one_or_none()
+    if found is not None:
+        _judge(found.failures + 1, found.window_ends_at)
 
 
-def _digest(email: str) -> bytes:
-    return sha256(email.casefold().encode()).digest()
+def _judge(attempt: int, ends_at: datetime) -> None:
+    settings = config.current()
+    remaining = (ends_at - now()).total_seconds()
+    if settings.ratelimit_enabled and attempt > settings.login_failures_allowed and remaining > 0:
+        raise TooMany("Too many wrong passwords; try again later.", retry_after=int(remaining) + 1)
+
+
+def _is(name: str) -> ColumnElement[bool]:
+    return LoginFailures.email_digest == _digest(name)
+
+
+def _digest(name: str) -> ColumnElement[bytes]:
+    """Folded by PostgreSQL, as users are looked up: two spellings of one user are one name."""
+    return func.sha256(func.convert_to(func.lower(name), "UTF8"))
