@@ -34,10 +34,7 @@ def identify(request: Request, *, also_by_refresh_token: bool = False) -> Actor 
 
     Raises Malformed for two credentials, Unauthenticated for one that is not good.
     """
-    authorization = request.headers.get("Authorization")
-    api_key = request.headers.get(config.current().api_key_header)
-    if authorization is not None and api_key is not None:
-        raise Malformed("Send one credential: a bearer token or an API key.")
+    authorization, api_key = _credentials(request)
     if api_key is not None:
         actor = api_keys.holder(api_key)
     elif authorization is not None:
@@ -50,13 +47,22 @@ def identify(request: Request, *, also_by_refresh_token: bool = False) -> Actor 
 
 
 def refresh_token(request: Request) -> Bearer:
-    """What the refresh token says that was sent as bearer. Raises Unauthenticated."""
-    return tokens.read(_bearer_token(request.headers.get("Authorization", "")), {"refresh"})
+    """What the refresh token says that was sent as bearer. Raises Malformed, Unauthenticated."""
+    authorization, _ = _credentials(request)
+    return tokens.read(_bearer_token(authorization or ""), {"refresh"})
 
 
 def origin(request: Request) -> Origin:
     """Where a request comes from, for the audit trail."""
-    return {"request_id": g.request_id, "address": request.remote_addr}
+    return {"request_id": g.request_id, "address": request.remote_addr or None}
+
+
+def _credentials(request: Request) -> tuple[str | None, str | None]:
+    authorization = request.headers.get("Authorization")
+    api_key = request.headers.get(config.current().api_key_header)
+    if authorization is not None and api_key is not None:
+        raise Malformed("Send one credential: a bearer token or an API key.")
+    return authorization, api_key
 
 
 def _bearer_token(authorization: str) -> str:

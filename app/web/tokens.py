@@ -23,6 +23,9 @@ from app.services.auth import Grant
 
 ALGORITHM = "HS256"
 KEY_ID = "1"
+CLAIMS = frozenset(("aud", "exp", "iat", "iss", "jti", "nbf", "sid", "sub", "type"))
+
+NOT_GOOD = "This token is not good."
 
 TokenType = Literal["access", "refresh"]
 
@@ -51,9 +54,10 @@ def init_app(app: Flask, settings: Settings) -> None:
     manager = JWTManager(app)
 
     @manager.decode_key_loader
-    def _key(header: dict[str, Any], _: dict[str, Any]) -> str:
-        if header.get("kid") != KEY_ID:
-            raise Unauthenticated("This token was signed with an unknown key.")
+    def _key(header: dict[str, Any], claims: dict[str, Any]) -> str:
+        # The libraries judge a claim only if it is there, and read a missing type as "access".
+        if header.get("kid") != KEY_ID or not claims.keys() >= CLAIMS:
+            raise Unauthenticated(NOT_GOOD)
         return settings.secret_key
 
 
@@ -86,4 +90,4 @@ def read(token: str, expected: Set[TokenType]) -> Bearer:
             raise Unauthenticated("This call takes another type of token.")
         return Bearer(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
     except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError, AttributeError):
-        raise Unauthenticated("This token is not good.") from None
+        raise Unauthenticated(NOT_GOOD) from None
