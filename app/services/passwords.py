@@ -1,7 +1,7 @@
 """Passwords: what may be one, and Argon2 around them."""
 
 from functools import cache
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,10 +17,14 @@ def _hasher(time_cost: int, memory_kib: int) -> PasswordHasher:
     return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1)
 
 
-@cache
 def _slots(concurrency: int) -> BoundedSemaphore:
     """Argon2 takes its memory per hash: without a bound, a burst of log-ins takes the machine's."""
-    return BoundedSemaphore(concurrency)
+    with _making:  # a cache alone would let the first burst make one for each thread
+        return _made_slots(concurrency)
+
+
+_making = Lock()
+_made_slots = cache(BoundedSemaphore)
 
 
 @cache
@@ -37,10 +41,12 @@ def _nobodys_hash(time_cost: int, memory_kib: int) -> str:
 
 
 def must_be_acceptable(password: str, *, email: str) -> None:
-    """Raise WeakPassword for one too short, equal to the e-mail, or on the list of common ones."""
+    """Raise WeakPassword for one too short or long, equal to the e-mail, or known to attackers."""
     settings = config.current()
-    if len(password) < settings.password_min_length:
-        raise WeakPassword(f"A password has at least {settings.password_min_length} characters.")
+    if not settings.password_min_length <= len(password) <= LONGEST:
+        raise WeakPassword(
+            f"A password has {settings.password_min_length} to {LONGEST} characters."
+        )
     if password.casefold() == email.casefold():
         raise WeakPassword("A password must not be the e-mail.")
     if settings.is_exposed and password.casefold() in _common():
@@ -57,8 +63,8 @@ def hashed(password: str) -> str:
 def matches(password: str, password_hash: str | None) -> bool:
     """Whether the password is the hashed one; None, for nobody, takes the same time to refuse."""
     settings = config.current()
-    stand_in = _nobodys_hash(settings.argon2_time_cost, settings.argon2_memory_kib)
     with _slots(settings.argon2_concurrency):
+        stand_in = _nobodys_hash(settings.argon2_time_cost, settings.argon2_memory_kib)
         try:
             _current_hasher().verify(password_hash or stand_in, password)
         except (VerificationError, InvalidHashError):
