@@ -15,6 +15,8 @@ from app.models.base import Versioned
 with_customer = joinedload(Loan.customer, innerjoin=True).load_only(Customer.external_id)
 with_flags = selectinload(Loan.fraud_flags)
 
+Kind = Literal["user", "api-key", "console"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
@@ -26,7 +28,7 @@ class Actor:
 
     id: UUID
     role: Role
-    kind: Literal["user", "api-key", "console"] = "user"
+    kind: Kind = "user"
     session_id: UUID | None = None
     if_match: str | None = None
     request_id: str | None = None

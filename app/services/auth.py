@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from app import config
 from app.db import db, transaction
-from app.errors import InvalidCredentials, Unauthenticated
+from app.errors import Contended, InvalidCredentials, Unauthenticated
 from app.models import LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, passwords
@@ -30,7 +30,7 @@ def log_in(
 ) -> Grant:
     """Open a session. Unknown, disabled and wrong are one refusal, in one time.
 
-    Raises InvalidCredentials, TooMany.
+    Raises InvalidCredentials, TooMany; Contended when the password was replaced meanwhile.
     """
     login_failures.must_be_few(email)
     user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
@@ -133,7 +133,8 @@ def _open_session(user_id: UUID) -> LoginSession:
 def _note_login(user: User, rehashed: str | None) -> None:
     """Confirm under the row's lock that the user is still the one whose password was matched.
 
-    Written past the version check: two log-ins of one user at once are no conflict.
+    Raises Contended otherwise: another run matches the present password. Written past the version
+    check: two log-ins of one user at once are no conflict.
     """
     values = {"last_login_at": now(), "version": User.version + 1}
     if rehashed:
@@ -146,7 +147,7 @@ def _note_login(user: User, rehashed: str | None) -> None:
         .execution_options(synchronize_session=False)
     )
     if noted.one_or_none() is None:
-        raise InvalidCredentials("Invalid Credentials")
+        raise Contended
 
 
 def _expiry() -> datetime:

@@ -3,14 +3,23 @@
 from typing import Any
 from uuid import UUID
 
+from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import exists, func, select
 
 from app import config
 from app.db import db, transaction
-from app.errors import AdminOnly, LastAdmin, Unauthenticated, UserNotFound, WrongPassword
+from app.errors import (
+    AdminOnly,
+    Contended,
+    Invalid,
+    LastAdmin,
+    Unauthenticated,
+    UserNotFound,
+    WrongPassword,
+)
 from app.models import LoginSession, Role, User
 from app.services import audit, auth, login_failures, passwords
-from app.services.access import Actor
+from app.services.access import Actor, Kind
 from app.services.pages import Page, containing, newest_first, page_of
 
 # One number for one purpose: whoever registers first holds it until the first user is committed.
@@ -29,26 +38,26 @@ def register(
 
     Raises Unauthenticated, AdminOnly, EmailTaken, WeakPassword.
     """
-    settings = config.current()
-    may_bootstrap = settings.bootstrap_by_registration and not _any_user()
-    if not may_bootstrap:
-        role = _role_granted(actor, role)
+    may_bootstrap = config.current().bootstrap_by_registration and not _any_user()
+    granted = Role.ADMIN if may_bootstrap else _role_granted(actor, role)
     passwords.must_be_acceptable(password, email=email)
     user = User(email=email, password_hash=passwords.hashed(password), nickname=nickname)
     with transaction():
         if may_bootstrap:
             db.session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
-            role = _role_granted(actor, role) if _any_user() else Role.ADMIN
-        _add(actor, user, role or Role.ADMIN)
+            if _any_user():
+                granted = _role_granted(actor, role)
+        _add(actor, user, granted)
     return user
 
 
 def create_admin(*, email: str, password: str) -> User:
-    """Add an admin from the command line. Raises EmailTaken, WeakPassword."""
+    """Add an admin from the command line. Raises Invalid, EmailTaken, WeakPassword."""
+    email = _normalized(email)
     passwords.must_be_acceptable(password, email=email)
     user = User(email=email, password_hash=passwords.hashed(password))
     with transaction():
-        _add(None, user, Role.ADMIN)
+        _add(None, user, Role.ADMIN, kind="console")
     return user
 
 
@@ -116,30 +125,44 @@ def change(actor: Actor, user_id: UUID, **values: Any) -> User:
 def change_password(actor: Actor, *, current_password: str, new_password: str) -> None:
     """Set a new password and end the user's other sessions.
 
-    Raises WrongPassword, WeakPassword, TooMany.
+    Raises WrongPassword, WeakPassword, TooMany; Contended when it was replaced meanwhile.
     """
     user = find_self(actor)
-    login_failures.must_be_few(user.email)
+    failures = login_failures.of_password_change(user.id)
+    login_failures.must_be_few(failures)
     if not passwords.matches(current_password, user.password_hash):
-        login_failures.add(user.email)
+        login_failures.add(failures)
         raise WrongPassword
     passwords.must_be_acceptable(new_password, email=user.email)
     proven, replacement = user.password_hash, passwords.hashed(new_password)
     with transaction():
         user = _find(actor, actor.id, lock=True)
         if user.password_hash != proven:
-            raise WrongPassword
+            raise Contended  # another run matches the present one
+        login_failures.forget(failures)
         user.password_hash = replacement
         auth.end_sessions(LoginSession.user_id == actor.id, LoginSession.id != actor.session_id)
         audit.record(actor, "user.password_changed", user)
 
 
-def _add(actor: Actor | None, user: User, role: Role) -> None:
+def _add(actor: Actor | None, user: User, role: Role, kind: Kind = "user") -> None:
+    """Add the user in the transaction at work; with no actor, by their own hand."""
     user.role = role
     db.session.add(user)
     db.session.flush()
-    by = actor or Actor(id=user.id, role=role)
+    by = actor or Actor(id=user.id, role=role, kind=kind)
     audit.record(by, "user.registered", user, role=role)
+
+
+def _normalized(email: str) -> str:
+    try:
+        checked = validate_email(
+            email, check_deliverability=False, globally_deliverable=False, test_environment=True
+        )
+    except EmailNotValidError:
+        reason = "Not a valid e-mail address."
+        raise Invalid({"email": [reason]}, reason) from None
+    return checked.normalized
 
 
 def _role_granted(actor: Actor | None, wanted: Role | None) -> Role:
