@@ -57,10 +57,11 @@ def _serve(project: Path, folder: Folder, environment: dict[str, str]) -> None:
     with embedded(folder, environment) as servers:
         environment |= urls(servers)
         folder.record({name: environment[name] for name in EMBEDDED})
-        environment["PROMETHEUS_MULTIPROC_DIR"] = str(_fresh_metrics_folder(folder))
-        _prepare_database(project, folder, environment)
+        environment.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_fresh_metrics_folder(folder)))
+        _migrate(project, folder, environment)
         gunicorn = _start_gunicorn(project, environment)
         try:
+            _seed(project, environment)  # while gunicorn comes up
             _await_health(gunicorn, host, port)
             say(READY.format(url=_base_url(host, port), login=_login(environment)))
             _watch(gunicorn, servers)
@@ -111,12 +112,14 @@ def _fresh_metrics_folder(folder: Folder) -> Path:
     return metrics
 
 
-def _prepare_database(project: Path, folder: Folder, environment: Mapping[str, str]) -> None:
-    python = sys.executable
-    log = folder.path / "log" / "migrations.log"
-    _step("migrations", [python, "-m", "alembic", "upgrade", "head"], project, environment, log)
+def _migrate(project: Path, folder: Folder, environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    _step("migrations", command, project, environment, folder.path / "log" / "migrations.log")
+
+
+def _seed(project: Path, environment: Mapping[str, str]) -> None:
     if is_development(environment):
-        _step("demo data", [python, "seed.py", "--if-empty"], project, environment, None)
+        _step("demo data", [sys.executable, "seed.py", "--if-empty"], project, environment, None)
 
 
 def _step(
