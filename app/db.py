@@ -101,6 +101,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "isolation_level": "AUTOCOMMIT",
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
+        "hide_parameters": True,
         "pool_timeout": settings.database_pool_timeout,
         "pool_use_lifo": True,
         "connect_args": {"options": limits, "connect_timeout": 3},

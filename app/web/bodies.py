@@ -37,9 +37,7 @@ def read_json(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]
 def read_query(request: Request, schema: Schema) -> dict[str, Any]:
     """The query string as the schema's lists and single values. Raises Malformed, Invalid."""
     try:
-        pairs = parse_qsl(
-            request.query_string.decode("ascii"), keep_blank_values=True, errors="strict"
-        )
+        pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="strict")
     except (UnicodeDecodeError, ValueError) as error:
         raise Malformed("The query string is not valid UTF-8.") from error
     listed = {

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from time import perf_counter
+from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
@@ -45,10 +46,17 @@ def _finish(response: Response) -> Response:
     return response
 
 
-# Never the local variables: they hold passwords and tokens.
-_render_exception = structlog.processors.ExceptionRenderer(
-    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-)
+_describe = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
+def _describe_impersonally(
+    exc_info: tuple[type[BaseException], BaseException, TracebackType | None],
+) -> list[dict[str, Any]]:
+    """Neither local variables nor more than a first line: PostgreSQL quotes the row in the next."""
+    described = _describe(exc_info)
+    for each in described:
+        each["exc_value"] = each["exc_value"].partition("\n")[0]
+    return described
 
 
 def _configure(level: str) -> None:
@@ -64,7 +72,7 @@ def _configure(level: str) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _render_exception,
+            structlog.processors.ExceptionRenderer(_describe_impersonally),
             structlog.processors.JSONRenderer(),
         ],
     )

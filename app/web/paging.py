@@ -22,7 +22,7 @@ def _links(request: Request, page: Page[object]) -> str:
         numbers["prev"] = min(page.number - 1, last)
     if page.number < last:
         numbers["next"] = page.number + 1
-    pairs = parse_qsl(request.query_string.decode("ascii"), keep_blank_values=True)
+    pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True)
     kept = [(name, value) for name, value in pairs if name not in ("page", "page_size")]
     path = quote(request.path)
     return ", ".join(

@@ -75,15 +75,15 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name="ck_customers_status_known"),
+        sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name=op.f("ck_customers_status_known")),
         sa.CheckConstraint(
             "credit_limit >= 0 AND credit_limit <= 999999999999.99",
-            name="ck_customers_credit_limit_in_range",
+            name=op.f("ck_customers_credit_limit_in_range"),
         ),
         sa.CheckConstraint(
             "external_id IS NOT NULL OR "
             "(first_name IS NOT NULL AND last_name IS NOT NULL AND email IS NOT NULL)",
-            name="ck_customers_identifiable",
+            name=op.f("ck_customers_identifiable"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_customers"),
     )
@@ -132,7 +132,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("role IN ('admin', 'officer', 'applicant')", name="ck_users_role_known"),
+        sa.CheckConstraint("role IN ('admin', 'officer', 'applicant')", name=op.f("ck_users_role_known")),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
     )
     op.create_index("ix_users_created_at_id", "users", ["created_at", "id"], unique=False)
@@ -150,7 +150,7 @@ def upgrade() -> None:
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "role IN ('officer', 'applicant')", name="ck_api_keys_role_at_most_officer"
+            "role IN ('officer', 'applicant')", name=op.f("ck_api_keys_role_at_most_officer")
         ),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="fk_api_keys_created_by"),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
@@ -178,34 +178,34 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "(status IN ('ACTIVE', 'PAID')) = (taken_at IS NOT NULL)",
-            name="ck_loans_taken_when_disbursed",
+            name=op.f("ck_loans_taken_when_disbursed"),
         ),
         sa.CheckConstraint(
             "status = 'ACTIVE' AND outstanding > 0 OR status <> 'ACTIVE' AND outstanding = 0",
-            name="ck_loans_only_active_owes",
+            name=op.f("ck_loans_only_active_owes"),
         ),
         sa.CheckConstraint(
             "status IN ('PENDING', 'FLAGGED', 'APPROVED', 'REJECTED', 'WITHDRAWN', "
             "'ACTIVE', 'PAID')",
-            name="ck_loans_status_known",
+            name=op.f("ck_loans_status_known"),
         ),
         sa.CheckConstraint(
-            "amount > 0 AND amount <= 999999999999.99", name="ck_loans_amount_in_range"
+            "amount > 0 AND amount <= 999999999999.99", name=op.f("ck_loans_amount_in_range")
         ),
         sa.CheckConstraint(
-            "expenses >= 0 AND expenses <= 999999999999.99", name="ck_loans_expenses_in_range"
+            "expenses >= 0 AND expenses <= 999999999999.99", name=op.f("ck_loans_expenses_in_range")
         ),
         sa.CheckConstraint(
-            "income >= 0 AND income <= 999999999999.99", name="ck_loans_income_in_range"
+            "income >= 0 AND income <= 999999999999.99", name=op.f("ck_loans_income_in_range")
         ),
         sa.CheckConstraint(
-            "outstanding >= 0 AND outstanding <= amount", name="ck_loans_outstanding_in_range"
+            "outstanding >= 0 AND outstanding <= amount", name=op.f("ck_loans_outstanding_in_range")
         ),
         sa.CheckConstraint(
-            "risk_score >= 0 AND risk_score <= 1", name="ck_loans_risk_score_in_range"
+            "risk_score >= 0 AND risk_score <= 1", name=op.f("ck_loans_risk_score_in_range")
         ),
         sa.CheckConstraint(
-            "term_months >= 1 AND term_months <= 600", name="ck_loans_term_in_range"
+            "term_months >= 1 AND term_months <= 600", name=op.f("ck_loans_term_in_range")
         ),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name="fk_loans_customer_id"),
         sa.PrimaryKeyConstraint("id", name="pk_loans"),
@@ -250,7 +250,7 @@ def upgrade() -> None:
         sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "severity IN ('low', 'medium', 'high')", name="ck_fraud_flags_severity_known"
+            "severity IN ('low', 'medium', 'high')", name=op.f("ck_fraud_flags_severity_known")
         ),
         sa.ForeignKeyConstraint(["loan_id"], ["loans.id"], name="fk_fraud_flags_loan_id"),
         sa.PrimaryKeyConstraint("id", name="pk_fraud_flags"),
