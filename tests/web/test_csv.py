@@ -1,0 +1,65 @@
+"""What a spreadsheet opens must not be run by it, and must read as it was written."""
+
+import csv
+import io
+from decimal import Decimal
+from enum import StrEnum
+
+import pytest
+
+from app.web.csv import defused, download
+
+
+class Word(StrEnum):
+    FORMULA = "=1+1"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *(
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            '=HYPERLINK("//x")',
+            "-",
+            "=",
+            "=cmd|' /C'!A",
+        ),
+        Word.FORMULA,
+    ],
+)
+def test_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(cell: str) -> None:
+    assert defused(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "a", "1-1", "a=b", " =1", "'=1", "2026-01-31", "a@b.example"])
+def test_other_text_is_left_as_it_is(cell: str) -> None:
+    assert defused(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [(Decimal("-487000.00"), "-487000.00"), (-5, "-5"), (Decimal("0.0001"), "0.0001"), (None, "")],
+)
+def test_numbers_stay_numbers(cell: object, shown: str) -> None:
+    assert defused(cell) == shown
+
+
+def test_a_file_reads_back_as_the_rows_it_was_made_of() -> None:
+    rows = [["a", 'b "quoted", c'], ["d\ne", "日本"], ["", "x,y"]]
+    text = download(rows, "rows.csv").get_data(as_text=True)
+    assert list(csv.reader(io.StringIO(text, newline=""))) == rows
+
+
+def test_every_cell_of_a_file_is_defused() -> None:
+    assert download([["=1", 2], [3, "@x"]], "rows.csv").get_data() == b"'=1,2\r\n3,'@x\r\n"
+
+
+def test_a_file_says_what_it_is_and_how_to_save_it() -> None:
+    headers = download([], "rows.csv").headers
+    assert headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert headers["Content-Disposition"] == 'attachment; filename="rows.csv"'
