@@ -139,8 +139,13 @@ def valkey(folder: Folder) -> Iterator[Valkey]:
 
 
 def make_project(path: Path) -> Path:
-    """What the launcher takes for the service."""
-    (path / ".env").unlink(missing_ok=True)
+    """What the launcher takes for the service: it needs of `app` no more than `app.local`."""
+    (path / "app").mkdir(exist_ok=True)
+    (path / "app" / "__init__.py").touch()
+    if not (path / "app" / "local").exists():
+        (path / "app" / "local").symlink_to(ROOT / "app" / "local")
+    for left_over in (".env", ".local/servers.json"):
+        (path / left_over).unlink(missing_ok=True)
     (path / "wsgi.py").write_text(WSGI)
     (path / "alembic.py").write_text("print('migrated')\n")
     (path / "seed.py").write_text("import sys; print('seeded', *sys.argv[1:])\n")
@@ -162,12 +167,12 @@ def new_project(place: Path) -> Path:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """No settings of the machine, a free port, and `app` importable from the stub project."""
+    """No settings of the machine, and a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = {"DATABASE_URL", "REDIS_URL", "APP_ENV", "HOST", "PROMETHEUS_MULTIPROC_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
-    return {**inherited, "PORT": str(port), "PYTHONPATH": str(ROOT)}
+    return {**inherited, "PORT": str(port)}
 
 
 Launch = Callable[..., Launched]
