@@ -180,6 +180,16 @@ def disconnect(app: Flask) -> None:
     app.extensions["cache"].close()
 
 
+def sweep(app: Flask, settings: Settings) -> None:
+    """Empty the database and the cache of the tests."""
+    require_test_name(settings.database_url.partition("?")[0])
+    with app.app_context():
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        with db.engine.connect() as connection:
+            connection.execute(text(f"TRUNCATE {tables} CASCADE"))
+    Redis.from_url(settings.redis_url).flushdb()
+
+
 def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to a revision, up or down from wherever it is."""
     alembic = Config("alembic.ini")
