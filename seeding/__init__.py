@@ -1,0 +1,1 @@
+"""What `seed.py` puts into an empty database: a small demo, or a book of any size."""
