@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -78,7 +79,7 @@ class Contract:
         if self.returns is None:
             return result if isinstance(result, Response) else Response(status=self.status)
         if self.table and _wants_csv():
-            return csv.download(self.table(result), f"{request.path.strip('/')}.csv")
+            return csv.download(self.table(result), f"{PurePath(request.path).name}.csv")
         page = result if isinstance(result, Page) else None
         many = self.many or page is not None
         shown = self.returns.dump(page.items if page else result, many=many)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    _configure(settings.log_level)
+    configure(settings.log_level)
     app.before_request(_begin)
     app.after_request(_finish)
 
@@ -59,7 +59,7 @@ def _describe_impersonally(
     return described
 
 
-def _configure(level: str) -> None:
+def configure(level: str) -> None:
     """Send every logger's lines through structlog's JSON renderer: one line each, all escaped."""
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
