@@ -89,4 +89,6 @@ def _problem(status: int, code: str, title: str, detail: str, **extra: Any) -> R
     }
     if request.method == "HEAD":
         return Response(status=status, mimetype=MEDIA_TYPE)
-    return Response(orjson.dumps(body), status, mimetype=MEDIA_TYPE)
+    # The errors of a list are told by position.
+    written = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    return Response(written, status, mimetype=MEDIA_TYPE)
