@@ -105,8 +105,11 @@ class Folder:
 
 
 def not_ours(path: Path) -> str:
-    """What to tell who meets a file of another user."""
+    """What to tell who may not use `path`, or may not make it where it should be."""
+    while not path.exists():
+        path = path.parent
+    owner = owner_of(path)
     return (
-        f"{path} belongs to {owner_of(path)} and cannot be used as this user.\n"
-        "Start as that user, or remove .local/ (its data are lost) and start again."
+        f"{path} belongs to {owner} and cannot be used as this user.\n"
+        f"Start as {owner}, or take it over: sudo chown -R \"$(id -un)\" '{path}'"
     )

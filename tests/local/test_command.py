@@ -63,13 +63,14 @@ def test_a_holder_that_starts_nothing_is_named(folder, monkeypatch, capsys):
     assert "starts no servers" in capsys.readouterr().err
 
 
-def test_a_file_of_another_user_is_named(folder, monkeypatch, capsys):
+@pytest.mark.parametrize("missing", ["", "log/not there"])
+def test_what_is_another_users_is_named(folder, monkeypatch, capsys, missing):
     def refuse(_project):
-        raise PermissionError(13, "Permission denied", str(folder.servers))
+        raise PermissionError(13, "Permission denied", str(folder.servers / missing))
 
     monkeypatch.setattr("app.local.__main__.run", refuse)
     assert main(["run"]) == 1
-    assert f"{folder.servers} belongs to" in capsys.readouterr().err
+    assert f"chown -R \"$(id -un)\" '{folder.servers}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["with"], ["fly"]])
