@@ -15,7 +15,7 @@ from pathlib import Path
 
 MARKED = re.compile(r"<!-- ci:calls -->(.*?)<!-- /ci:calls -->", re.DOTALL)
 BLOCK = re.compile(r"^```(sh|bash|json)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-DIFFERS = re.compile(r"^(id|.*_id|.*_at|token|.*_token)$")
+DIFFERS = re.compile(r"^(id|.*_id|.*_at|.*_by|token|.*_token)$")
 
 
 def differences(expected: object, actual: object, where: str = "$") -> list[str]:
