@@ -38,9 +38,10 @@ def log_in(
     if user is None or not known or not user.is_active:
         login_failures.add(email)
         raise InvalidCredentials("Invalid Credentials")
-    rehashed = passwords.hashed(password) if passwords.outdated(user.password_hash) else None
+    proven = user.password_hash  # as it was matched: the transaction reads the user anew
+    rehashed = passwords.hashed(password) if passwords.outdated(proven) else None
     with transaction():
-        _note_login(user, rehashed)
+        _note_login(user.id, proven, rehashed)
         login_failures.forget(email)
         session = _open_session(user.id)
         actor = Actor(id=user.id, role=user.role, request_id=request_id, address=address)
@@ -130,8 +131,8 @@ def _open_session(user_id: UUID) -> LoginSession:
     return session
 
 
-def _note_login(user: User, rehashed: str | None) -> None:
-    """Confirm under the row's lock that the user is still the one whose password was matched.
+def _note_login(user_id: UUID, proven: str, rehashed: str | None) -> None:
+    """Confirm under the row's lock that the user still has the hash that was matched.
 
     Raises Contended otherwise: another run matches the present password. Written past the version
     check: two log-ins of one user at once are no conflict.
@@ -141,7 +142,7 @@ def _note_login(user: User, rehashed: str | None) -> None:
         values["password_hash"] = rehashed
     noted = db.session.execute(
         update(User)
-        .where(User.id == user.id, User.password_hash == user.password_hash, User.is_active)
+        .where(User.id == user_id, User.password_hash == proven, User.is_active)
         .values(values)
         .returning(User.id)
         .execution_options(synchronize_session=False)
