@@ -1,0 +1,1 @@
+"""How fast the service is, beside a bare route under the same server in the same minutes."""

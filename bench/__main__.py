@@ -1,0 +1,85 @@
+"""`python -m bench [small|large]`: the table on the terminal, and in `.local/bench/last.json`."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+
+from app.local.launcher import stop_on_signals
+from app.local.processes import LocalError
+from bench import wrk
+from bench.argon2 import Verifiers
+from bench.calls import CALLS, find_ids
+from bench.lender import PROJECT, SIZES, Size, servers, serving
+from bench.measure import Bench
+from bench.people import ensure_users
+from bench.table import Row, formatted
+from bench.wrk import BenchError
+
+LAST = PROJECT / ".local" / "bench" / "last.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer the exit code: 0 whether or not the targets are met."""
+    options = _parser().parse_args(arguments)
+    size = SIZES[options.size]
+    size = replace(size, rounds=options.rounds or size.rounds)
+    size = replace(size, seconds=options.seconds or size.seconds)
+    stop_on_signals()
+    try:
+        wrk.must_be_installed()
+        rows = _measure(size, options.only)
+    except (BenchError, LocalError) as error:
+        sys.stderr.write(f"\n{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _write(size, rows)
+    print(f"\n{formatted(rows)}")
+    print(f"\nThe load generator took at most {max(row.load_cores for row in rows):.2f} cores.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("size", nargs="?", choices=SIZES, default="large")
+    parser.add_argument("--only", default="", metavar="TEXT", help="calls with TEXT in their name")
+    parser.add_argument("--rounds", type=int, help="how often each call is measured")
+    parser.add_argument("--seconds", type=float, help="how long, each time")
+    return parser
+
+
+def _measure(size: Size, only: str) -> list[Row]:
+    with ExitStack() as stack:
+        environment = stack.enter_context(servers(size))
+        token, password_hash = ensure_users(environment)
+        folder = LAST.parent / size.name
+        bench = Bench(
+            service=stack.enter_context(serving("wsgi:app", environment, folder / "service")),
+            bare=stack.enter_context(serving("bench.bare:app", environment, folder / "bare")),
+            token=token,
+            ids=find_ids(environment["DATABASE_URL"]),
+            verifiers=stack.enter_context(Verifiers(password_hash)),
+            folder=folder,
+        )
+        return bench.measure(size, [call for call in CALLS if only in call.name])
+
+
+def _write(size: Size, rows: Sequence[Row]) -> None:
+    report = {
+        "size": asdict(size),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform()},
+        "python": platform.python_version(),
+        "worker_class": os.environ.get("GUNICORN_WORKER_CLASS", "as configured"),
+        "threads": os.environ.get("GUNICORN_THREADS", "as configured"),
+        "calls": {row.name: row.as_json() for row in rows},
+    }
+    LAST.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

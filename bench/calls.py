@@ -1,0 +1,94 @@
+"""The calls that are measured, with real ids of the book at random."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import psycopg
+
+from bench.argon2 import PASSWORD
+from bench.wrk import Request
+
+KINDS_OF_IDS = {
+    "loans": "SELECT id::text FROM loans TABLESAMPLE SYSTEM (20) LIMIT 20000",
+    "named_loans": "SELECT external_id FROM loans WHERE external_id IS NOT NULL LIMIT 20000",
+    "customers": "SELECT id::text FROM customers LIMIT 20000",
+    "borrowers": (
+        "SELECT id::text FROM customers WHERE status = 'ACTIVE' AND credit_limit IS NULL "
+        "LIMIT 20000"
+    ),
+    "users": "SELECT email FROM users WHERE email LIKE 'bench.%'",
+}
+REQUESTS = 4_000
+CONNECTIONS = 8
+
+Ids = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One line of the table. `status` is what a good answer says."""
+
+    name: str
+    make: Callable[[Random, Ids], Request]
+    status: int = 200
+    target: float | None = None
+    connections: int = CONNECTIONS
+    is_anonymous: bool = False
+    is_bound_by_argon2: bool = False
+
+    def requests(self, random: Random, ids: Ids) -> list[Request]:
+        """Enough of them, all different where they can be."""
+        return [self.make(random, ids) for _ in range(REQUESTS)]
+
+
+BARE = Call("bare", lambda *_: Request("GET", "/"), is_anonymous=True)
+
+
+def find_ids(url: str) -> Ids:
+    """What the requests refer to."""
+    with psycopg.connect(url) as connection:
+        return {
+            kind: [row[0] for row in connection.execute(query)]
+            for kind, query in KINDS_OF_IDS.items()
+        }
+
+
+def _application(random: Random, ids: Ids) -> Request:
+    income = random.randrange(20_000, 120_000)
+    body = {
+        "customer_id": random.choice(ids["borrowers"]),
+        "amount": f"{random.randrange(500, 40_000)}.00",
+        "term_months": random.choice((12, 24, 36, 48)),
+        "purpose": random.choice(("A delivery van", "Stock for the season", "Solar panels")),
+        "income": f"{income}.00",
+        "expenses": f"{income * random.randrange(20, 70) // 100}.00",
+    }
+    return Request("POST", "/loans/", json.dumps(body))
+
+
+def _login(random: Random, ids: Ids) -> Request:
+    body = {"email": random.choice(ids["users"]), "password": PASSWORD}
+    return Request("POST", "/auth/login", json.dumps(body))
+
+
+def _path(pattern: str, kind: str) -> Callable[[Random, Ids], Request]:
+    return lambda random, ids: Request("GET", pattern.format(random.choice(ids[kind])))
+
+
+def _same(path: str) -> Callable[[Random, Ids], Request]:
+    return lambda *_: Request("GET", path)
+
+
+CALLS = (
+    Call("GET /healthz", _same("/healthz"), is_anonymous=True),
+    Call("GET /loans/{id}", _path("/loans/{}", "loans"), target=0.22),
+    Call("GET /loans/{external id}", _path("/loans/{}", "named_loans")),
+    Call("POST /loans/", _application, status=201, target=0.07),
+    Call("GET /loans/?status=PENDING", _same("/loans/?status=PENDING&page_size=20")),
+    Call("GET /customers/{id}/balance", _path("/customers/{}/balance", "customers")),
+    # Seconds of PostgreSQL's work each on a large book: two at once, as two admins would.
+    Call("GET /reports/portfolio", _same("/reports/portfolio"), connections=2),
+    Call("POST /auth/login", _login, target=0.9, is_anonymous=True, is_bound_by_argon2=True),
+)
