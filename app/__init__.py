@@ -1,23 +1,25 @@
 """The loan service. `create_app` wires its parts and decides nothing."""
 
-from flask import Flask
-from flask_cors import CORS
+from __future__ import annotations
 
-from app import cache, cli, config, db
-from app.config import Settings
-from app.routes import blueprints
-from app.web import logs, metrics, problems, tokens
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.config import Settings
 
 LARGEST_BODY = 1024 * 1024
-EXPOSED_HEADERS = [
+EXPOSED_HEADERS = (
     "ETag",
     "Link",
     "Location",
+    "Retry-After",
     "X-Page",
     "X-Page-Size",
     "X-Request-ID",
     "X-Total-Count",
-]
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -25,6 +27,14 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Raises UnsafeSettings when the environment must not be started with.
     """
+    # Imported here, because the launcher in app.local must not pay for them.
+    from flask import Flask
+    from flask_cors import CORS
+
+    from app import cache, cli, config, db
+    from app.routes import blueprints
+    from app.web import logs, metrics, problems, tokens
+
     settings = settings or config.load()
     app = Flask(__name__)
     app.extensions["settings"] = settings
@@ -32,15 +42,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.debug = settings.debug
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    db.init_app(app, settings)
-    cache.init_app(app, settings)
-    tokens.init_app(app, settings)
-    logs.init_app(app, settings)
-    metrics.init_app(app)
-    problems.init_app(app)
-    cli.init_app(app)
+    for part in (db, cache, tokens, logs):
+        part.init_app(app, settings)
+    for part in (metrics, problems, cli):
+        part.init_app(app)
     if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), expose_headers=EXPOSED_HEADERS)
+        CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED_HEADERS))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
