@@ -106,13 +106,7 @@ def make_app(environ: dict[str, str]) -> Iterator[Callable[..., Flask]]:
 def clean(app: Flask, settings: Settings) -> Iterator[None]:
     """Leave nothing behind, in either server."""
     yield
-    require_test_name(settings.database_url.partition("?")[0])
-    with app.app_context():
-        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
-        with db.engine.connect() as connection:
-            connection.execute(text(f"TRUNCATE {tables} CASCADE"))
-    with Redis.from_url(settings.redis_url) as redis:
-        redis.flushdb()
+    sweep(app, settings)
 
 
 @pytest.fixture
@@ -187,7 +181,8 @@ def sweep(app: Flask, settings: Settings) -> None:
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         with db.engine.connect() as connection:
             connection.execute(text(f"TRUNCATE {tables} CASCADE"))
-    Redis.from_url(settings.redis_url).flushdb()
+    with Redis.from_url(settings.redis_url) as redis:
+        redis.flushdb()
 
 
 def migrate(url: str, revision: str = "head") -> None:

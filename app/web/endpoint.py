@@ -139,6 +139,8 @@ def endpoint(
 
         @wraps(view)
         def handle(**path: Any) -> Response:
+            if not conditional:  # a read is answered, whatever version its caller had in mind
+                request.environ.pop("HTTP_IF_MATCH", None)
             caller = contract.caller()
             arguments = {**path, **contract.arguments()}
             return contract.answer(_run(lambda: view(*caller, **arguments)))
