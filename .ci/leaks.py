@@ -1,21 +1,32 @@
-"""What a run of the service left behind: processes below a folder, ports, files in /tmp.
+"""What a run of the service left behind: processes below a folder, its ports, files in /tmp.
 
-leaks.py snapshot                 print what listens and what lies in /tmp now
-leaks.py check FOLDER SNAPSHOT    fail unless all that came since is gone within some seconds
-leaks.py wait FOLDER              wait until no process of FOLDER is left
+leaks.py ports SERVERS.JSON             print the ports that the embedded servers use
+leaks.py snapshot                       print what lies in /tmp now
+leaks.py check FOLDER SNAPSHOT PORT…    fail unless all of it is gone within some seconds
+leaks.py wait FOLDER                    wait until no process of FOLDER is left
 """
 
 # ruff: noqa: T201  its output is its purpose
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PATIENCE = 20
 LISTEN = "0A"
-SHARED = "/tmp"  # noqa: S108  looked at, not written to
+SHARED = Path("/tmp")  # noqa: S108  looked at, not written to
+# What our programs would write there in spite of TMPDIR; other programs may come and go.
+OURS = re.compile(r"(\.s\.PGSQL|w?gunicorn|loans|postgres|valkey|pymp-|tmp)")
+
+
+def ports_of(record: Path) -> list[int]:
+    """The ports in the URLs that a launcher recorded."""
+    urls = json.loads(record.read_text()).values()
+    return [port for url in urls if (port := urlsplit(url).port)]
 
 
 def listening_ports() -> set[int]:
@@ -27,9 +38,9 @@ def listening_ports() -> set[int]:
     return ports
 
 
-def snapshot() -> dict[str, list[object]]:
-    """What may not grow, apart from processes."""
-    return {"ports": sorted(listening_ports()), SHARED: sorted(map(str, Path(SHARED).iterdir()))}
+def files_in_tmp() -> set[str]:
+    """What lies in /tmp and may be ours."""
+    return {str(path) for path in SHARED.iterdir() if OURS.match(path.name)}
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -48,22 +59,24 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
-def leaks(folder: Path, before: dict[str, list[object]]) -> list[str]:
-    """One line for each thing that is there and was not."""
-    now = snapshot()
-    new = [f"{kind}: {item}" for kind in before for item in now[kind] if item not in before[kind]]
-    return processes_of(folder) + new
-
-
 def main(verb: str, *words: str) -> int:
     """Answer the exit code: 1 when something is left."""
     if verb == "snapshot":
-        print(json.dumps(snapshot()))
+        print(*files_in_tmp(), sep="\n")
+        return 0
+    if verb == "ports":
+        print(*ports_of(Path(words[0])))
         return 0
     folder = Path(words[0])
-    before = json.loads(Path(words[1]).read_text()) if verb == "check" else {}
+    known = set(Path(words[1]).read_text().splitlines()) if verb == "check" else files_in_tmp()
+    ports = set(map(int, words[2:]))
+
+    def leaks() -> list[str]:
+        listening = [f"port {port}" for port in ports & listening_ports()]
+        return processes_of(folder) + listening + sorted(files_in_tmp() - known)
+
     deadline = time.monotonic() + PATIENCE
-    while (left := leaks(folder, before)) and time.monotonic() < deadline:
+    while (left := leaks()) and time.monotonic() < deadline:
         time.sleep(0.1)
     print("".join(f"left: {line}\n" for line in left), end="", file=sys.stderr)
     return bool(left)
