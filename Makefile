@@ -59,7 +59,11 @@ seed: .venv/run.stamp  ## Put the demo data into the database
 
 .PHONY: openapi
 openapi: .venv/run.stamp  ## Write openapi.json from the code
-	@$(PY) -m flask --app wsgi write-openapi
+	@DATABASE_URL=postgresql:// REDIS_URL=redis:// $(PY) -m flask --app wsgi write-openapi
+
+.PHONY: mutants
+mutants: .venv/test.stamp  ## Take each guard away in turn, and see the tests go red
+	@exec $(PY) -m tests.mutants
 
 .PHONY: bench
 bench: .venv/test.stamp  ## Measure the service: make bench SIZE=small
