@@ -14,7 +14,7 @@ from app.local.processes import LocalError
 from bench import wrk
 from bench.argon2 import Verifiers
 from bench.calls import CALLS, find_ids
-from bench.lender import PROJECT, SIZES, Size, servers, serving
+from bench.lender import PROJECT, SIZES, Size, database, serving
 from bench.measure import Bench
 from bench.people import ensure_users
 from bench.table import Row, formatted
@@ -55,14 +55,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(size: Size, only: str) -> list[Row]:
     with ExitStack() as stack:
-        environment = stack.enter_context(servers(size))
-        token, password_hash = ensure_users(environment)
+        book = stack.enter_context(database(size))
+        token, password_hash = ensure_users(book.environment)
         folder = LAST.parent / size.name
+        service = stack.enter_context(serving("wsgi:app", book.environment, folder / "service"))
         bench = Bench(
-            service=stack.enter_context(serving("wsgi:app", environment, folder / "service")),
-            bare=stack.enter_context(serving("bench.bare:app", environment, folder / "bare")),
+            service=replace(service, pids=(*service.pids, book.pid)),
+            bare=stack.enter_context(serving("bench.bare:app", book.environment, folder / "bare")),
             token=token,
-            ids=find_ids(environment["DATABASE_URL"]),
+            ids=find_ids(book.environment["DATABASE_URL"]),
             verifiers=stack.enter_context(Verifiers(password_hash)),
             folder=folder,
         )

@@ -48,9 +48,25 @@ SIZES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server to measure, and the processes that, with their children, work for its answers."""
+
+    url: str
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The service's environment for the book, and PostgreSQL's process."""
+
+    environment: Mapping[str, str]
+    pid: int
+
+
 @contextmanager
-def servers(size: Size) -> Iterator[Mapping[str, str]]:
-    """PostgreSQL and Valkey with a migrated, seeded book; the service's environment for it."""
+def database(size: Size) -> Iterator[Database]:
+    """PostgreSQL, and a Valkey beside it, with the migrated and seeded book."""
     folder = Folder(PROJECT / ".local" / "bench" / size.name)
     with ExitStack() as stack:
         if not stack.enter_context(folder.claimed()):
@@ -59,21 +75,19 @@ def servers(size: Size) -> Iterator[Mapping[str, str]]:
         valkey = stack.enter_context(Valkey(folder))
         environment = {**os.environ, "DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
         _provide_book(size, folder.path / "book.json", environment)
-        yield environment | {
+        environment |= {
             "APP_ENV": "production",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "RATELIMIT_ENABLED": "false",
             "LOG_LEVEL": "INFO",
             "WEB_CONCURRENCY": WORKERS,
         }
+        yield Database(environment, postgres.child.pid if postgres.child else 0)
 
 
 @contextmanager
-def serving(target: str, environment: Mapping[str, str], folder: Path) -> Iterator[str]:
-    """The URL of `target` under gunicorn with the project's configuration; its log goes to a file.
-
-    `folder` is emptied first.
-    """
+def serving(target: str, environment: Mapping[str, str], folder: Path) -> Iterator[Served]:
+    """`target` under gunicorn with the project's configuration; `folder` is emptied for its log."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     port, log = free_port(), folder / "log"
@@ -91,7 +105,7 @@ def serving(target: str, environment: Mapping[str, str], folder: Path) -> Iterat
         wait_until(lambda: child.poll() is not None or _answers(port), READY_SECONDS)
         if child.poll() is not None or not _answers(port):
             raise BenchError(f"gunicorn does not serve {target}:\n{tail(log)}")
-        yield f"http://{LOOPBACK}:{port}"
+        yield Served(f"http://{LOOPBACK}:{port}", (child.pid,))
     finally:
         child.end(*GUNICORN_SIGNALS)
 

@@ -3,17 +3,17 @@
 import http.client
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from bench import wrk
+from bench import cpu, wrk
 from bench.argon2 import Verifiers
 from bench.calls import BARE, CALLS, Call, Ids
-from bench.lender import Size
+from bench.lender import Served, Size
 from bench.table import Row, summed_up
 from bench.wrk import BenchError, Measured
 
@@ -36,8 +36,8 @@ class Rounds:
 class Bench:
     """What is measured, and against what. `folder` is for wrk's requests."""
 
-    service: str
-    bare: str
+    service: Served
+    bare: Served
     token: str
     ids: Ids
     verifiers: Verifiers
@@ -62,14 +62,18 @@ class Bench:
         return rows + [found[call.name].summed_up(call) for call in calls]
 
     def _run(self, call: Call, random: Random, seconds: float) -> Measured:
-        return wrk.run(
-            self.bare if call is BARE else self.service,
+        served = self.bare if call is BARE else self.service
+        before = cpu.seconds(served.pids)
+        measured = wrk.run(
+            served.url,
             call.requests(random, self.ids),
             self.folder / "requests",
             seconds=seconds,
             connections=call.connections,
             token=None if call.is_anonymous else self.token,
         )
+        spent = cpu.seconds(served.pids) - before
+        return replace(measured, cpu_ms=1000 * spent / measured.requests)
 
     def _check(self, call: Call) -> None:
         """Warm the call up, and see that it is answered as it should be."""
@@ -77,7 +81,7 @@ class Bench:
             headers = {"Content-Type": "application/json"}
             if not call.is_anonymous:
                 headers["Authorization"] = f"Bearer {self.token}"
-            client = http.client.HTTPConnection(urlsplit(self.service).netloc, timeout=60)
+            client = http.client.HTTPConnection(urlsplit(self.service.url).netloc, timeout=60)
             with closing(client):
                 client.request(request.method, request.path, request.body, headers)
                 answer = client.getresponse()

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.wrk import Measured
 
-HEAD = ("call", "requests/s", "p50 ms", "p99 ms", "ratio", "target", "")
+HEAD = ("call", "requests/s", "p50 ms", "p99 ms", "CPU ms", "ratio", "target", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Row:
     p50_ms: float
     p99_ms: float
     load_cores: float
+    cpu_ms: float
     ratio: float | None = None
     base: str = "bare"
     target: float | None = None
@@ -31,8 +32,8 @@ class Row:
         return "met" if self.ratio >= self.target else "missed"
 
     def as_json(self) -> Mapping[str, Any]:
-        figures = {name: round(getattr(self, name), 3) for name in ("rate", "p50_ms", "p99_ms")}
-        figures |= {"load_cores": round(self.load_cores, 3)}
+        names = ("rate", "p50_ms", "p99_ms", "cpu_ms", "load_cores")
+        figures: dict[str, Any] = {name: round(getattr(self, name), 3) for name in names}
         if self.ratio is None:
             return figures
         return figures | {
@@ -59,6 +60,7 @@ def summed_up(
         p50_ms=median(run.p50_ms for run in runs),
         p99_ms=median(run.p99_ms for run in runs),
         load_cores=max(run.load_cores for run in runs),
+        cpu_ms=median(run.cpu_ms for run in runs),
         ratio=median(ratios) if ratios else None,
         base=base,
         target=target,
@@ -80,7 +82,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         ratio += f" of {row.base}"
     target = "" if row.target is None else f"≥ {row.target:g}"
     rate = f"{row.rate:,.0f}" if row.rate >= 100 else f"{row.rate:,.1f}"
-    return (row.name, rate, f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", ratio, target, row.verdict)
+    times = (f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}", f"{row.cpu_ms:.2f}")
+    return (row.name, rate, *times, ratio, target, row.verdict)
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:

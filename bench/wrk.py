@@ -29,13 +29,17 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. `load_cores` is how much of a core the load generator itself took."""
+    """One run. `load_cores` is how much of a core the load generator itself took.
+
+    `cpu_ms` is what the servers worked for one answer, which a busy neighbour changes little.
+    """
 
     requests: int
     seconds: float
     p50_ms: float
     p99_ms: float
     load_cores: float = 0.0
+    cpu_ms: float = 0.0
 
     @property
     def rate(self) -> float:
