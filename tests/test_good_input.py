@@ -1,15 +1,17 @@
 """What a client may send is taken, to the cent; what is attacked elsewhere is good by itself."""
 
 import json
+from io import BytesIO
 
 import pytest
 from flask import Flask
 
 from app.schemas.fields import Money
 from tests.attacks import MILLION, Route, World, refusal, routes
-from tests.factories import LOAN, Caller
+from tests.factories import LOAN, Caller, created
 
 READING = [route for route in routes() if route.contract.body]
+A_MEBIBYTE = 1024 * 1024
 MONEY_FIELDS = [
     (route, name)
     for route in READING
@@ -80,3 +82,20 @@ def test_a_user_is_kept_from_an_e_mail_that_differs_but_in_case(admin: Caller) -
 
 def test_a_text_of_a_million_characters_fits_into_a_body() -> None:
     assert len(MILLION) < 1024 * 1024 - len(json.dumps(LOAN)) - 100
+
+
+def test_a_body_of_a_mebibyte_is_read(admin: Caller) -> None:
+    body = b'{"external_id": "padded"}'.ljust(A_MEBIBYTE)
+    response = admin.post("/customers/", data=body, content_type="application/json")
+    assert created(response)["external_id"] == "padded"
+
+
+def test_a_body_of_a_mebibyte_is_read_without_its_length(admin: Caller) -> None:
+    response = admin.post(
+        "/customers/",
+        input_stream=BytesIO(b'{"external_id": "padded"}'.ljust(A_MEBIBYTE)),
+        content_type="application/json",
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert created(response)["external_id"] == "padded"

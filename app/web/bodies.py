@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from flask import Request
 from marshmallow import Schema, fields
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import Invalid, Malformed
 from app.schemas.fields import Numeral
@@ -24,7 +24,7 @@ def read_json(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]
 
     Raises Malformed for what cannot be read, UnsupportedMediaType for anything but plain JSON.
     """
-    raw = request.get_data(cache=False)
+    raw = _whole_body(request)
     if may_be_empty and not raw:
         return {}
     _must_be_plain_json(request)
@@ -57,6 +57,15 @@ def read_query(request: Request, schema: Schema) -> dict[str, Any]:
     if repeated:
         raise Invalid(repeated)
     return values
+
+
+def _whole_body(request: Request) -> bytes:
+    """The body to its end. Werkzeug cuts one that came in chunks at the limit, and says nothing."""
+    raw = request.get_data(cache=False)
+    is_chunked = request.content_length is None and "wsgi.input_terminated" in request.environ
+    if is_chunked and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return raw
 
 
 def _must_be_plain_json(request: Request) -> None:

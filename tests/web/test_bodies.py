@@ -101,7 +101,11 @@ def test_an_escaped_backslash_before_a_u_is_no_surrogate() -> None:
         ),
         *(b'{"a": "\xff"}', b'{"a": "\xc3"}', b'{"a": "\xed\xa0\x80"}', b'{"a": "\xc0\x80"}'),
         *(b'\xef\xbb\xbf{"a": 1}', '{"a": 1}'.encode("utf-16"), '{"a": 1}'.encode("utf-16-le")),
-        *('{"a": 1}'.encode("utf-32"), '{"a": "é"}'.encode("latin-1"), gzip.compress(b"{}", mtime=0)),
+        *(
+            '{"a": 1}'.encode("utf-32"),
+            '{"a": "é"}'.encode("latin-1"),
+            gzip.compress(b"{}", mtime=0),
+        ),
     ],
     ids=lambda body: ascii(body)[:40],
 )
