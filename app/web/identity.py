@@ -54,7 +54,9 @@ def refresh_token(request: Request) -> Bearer:
 
 def origin(request: Request) -> Origin:
     """Where a request comes from, for the audit trail."""
-    return {"request_id": g.request_id, "address": request.remote_addr or None}
+    # Without the zone of a link-local address; a Unix socket's peer has no address at all.
+    address, _, _ = (request.remote_addr or "").partition("%")
+    return {"request_id": g.request_id, "address": address or None}
 
 
 def _credentials(request: Request) -> tuple[str | None, str | None]:

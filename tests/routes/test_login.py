@@ -62,6 +62,23 @@ def test_a_log_in_is_noted_on_the_user(ada: Caller) -> None:
     assert ada.get("/auth/users/me").get_json()["last_login_at"] > before
 
 
+@pytest.mark.parametrize(
+    ("peer", "recorded"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("fe80::7%eth0", "fe80::7"),
+        ("", None),
+    ],
+)
+def test_a_log_in_is_on_record_with_the_peers_address(
+    admin: Caller, peer: str, recorded: str | None
+) -> None:
+    log_in(admin.app, admin.user.email, environ_overrides={"REMOTE_ADDR": peer})
+    event = admin.get("/reports/audit?action=user.logged_in").get_json()[0]
+    assert (event["subject_id"], event["address"]) == (admin.id, recorded)
+
+
 def test_the_case_of_the_e_mail_does_not_matter(ada: Caller) -> None:
     assert log_in(ada.app, "ADA.King@Lender.EXAMPLE.com").status_code == 200
 
