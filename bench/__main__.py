@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("size", nargs="?", choices=SIZES, default="large")
     parser.add_argument("--only", default="", metavar="TEXT", help="calls with TEXT in their name")
     parser.add_argument("--rounds", type=int, help="how often each call is measured")
-    parser.add_argument("--seconds", type=float, help="how long, each time")
+    parser.add_argument("--seconds", type=int, help="how long, each time")
     return parser
 
 

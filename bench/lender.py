@@ -39,12 +39,12 @@ class Size:
     customers: int
     loans: int
     rounds: int
-    seconds: float
+    seconds: int
 
 
 SIZES = {
     size.name: size
-    for size in (Size("small", 2_000, 20_000, 2, 1.0), Size("large", 100_000, 1_000_000, 5, 4.0))
+    for size in (Size("small", 2_000, 20_000, 2, 1), Size("large", 100_000, 1_000_000, 5, 4))
 }
 
 

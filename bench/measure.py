@@ -18,6 +18,7 @@ from bench.table import Row, summed_up
 from bench.wrk import BenchError, Measured
 
 WARM_UP = 4
+SLOWER = 2
 
 
 @dataclass
@@ -52,16 +53,17 @@ class Bench:
         runs = [(number, call) for number in range(size.rounds) for call in calls]
         for number, call in tqdm(runs, "measuring", unit=" runs"):
             random, rounds = Random(f"{number}/{call.name}"), found[call.name]
+            seconds = size.seconds * (SLOWER if call.is_slow else 1)
             if call.is_bound_by_argon2:
-                rounds.bases.append(self.verifiers.rate(size.seconds))
+                rounds.bases.append(self.verifiers.rate(seconds))
             else:
                 bare.append(self._run(BARE, random, size.seconds))
                 rounds.bases.append(bare[-1].rate)
-            rounds.runs.append(self._run(call, random, size.seconds))
+            rounds.runs.append(self._run(call, random, seconds))
         rows = [summed_up(BARE.name, bare)] if bare else []
         return rows + [found[call.name].summed_up(call) for call in calls]
 
-    def _run(self, call: Call, random: Random, seconds: float) -> Measured:
+    def _run(self, call: Call, random: Random, seconds: int) -> Measured:
         served = self.bare if call is BARE else self.service
         before = cpu.seconds(served.pids)
         measured = wrk.run(

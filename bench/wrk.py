@@ -58,7 +58,7 @@ def run(
     requests: Iterable[Request],
     file: Path,
     *,
-    seconds: float,
+    seconds: int,
     connections: int,
     token: str | None,
 ) -> Measured:
@@ -67,7 +67,7 @@ def run(
     `file` is where they are written for wrk to read.
     """
     file.write_text("".join("\t".join(request) + "\n" for request in requests))
-    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds:g}s"]
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s"]
     command += ["--timeout", f"{TIMEOUT_SECONDS}s", "-s", str(SCRIPT), base, "--", str(file)]
     before = _cpu_seconds()
     ended = subprocess.run(

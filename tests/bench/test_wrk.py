@@ -74,11 +74,11 @@ def test_wrk_is_told_what_to_send(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     requests = [Request("GET", "/loans/1"), Request("POST", "/loans/", '{"amount": "1.00"}')]
-    wrk.run("http://127.0.0.1:1", requests, file, seconds=1.5, connections=8, token="t0k3n")
+    wrk.run("http://127.0.0.1:1", requests, file, seconds=2, connections=8, token="t0k3n")
     assert file.read_text() == 'GET\t/loans/1\t\nPOST\t/loans/\t{"amount": "1.00"}\n'
     said = seen.read_text().split("\n")
     assert said[said.index("-c") + 1] == "8"
-    assert said[said.index("-d") + 1] == "1.5s"
+    assert said[said.index("-d") + 1] == "2s"
     assert said[said.index("--") + 1 :] == [str(file), "t0k3n", ""]
 
 
