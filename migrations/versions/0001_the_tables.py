@@ -75,7 +75,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("status IN ('ACTIVE', 'INACTIVE')", name=op.f("ck_customers_status_known")),
+        sa.CheckConstraint(
+            "status IN ('ACTIVE', 'INACTIVE')", name=op.f("ck_customers_status_known")
+        ),
         sa.CheckConstraint(
             "credit_limit >= 0 AND credit_limit <= 999999999999.99",
             name=op.f("ck_customers_credit_limit_in_range"),
@@ -132,7 +134,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("role IN ('admin', 'officer', 'applicant')", name=op.f("ck_users_role_known")),
+        sa.CheckConstraint(
+            "role IN ('admin', 'officer', 'applicant')", name=op.f("ck_users_role_known")
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
     )
     op.create_index("ix_users_created_at_id", "users", ["created_at", "id"], unique=False)
