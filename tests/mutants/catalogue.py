@@ -1,8 +1,10 @@
 """Every guard that matters, with the edit that takes it away and the tests that must go red."""
 
 from tests.mutants import Mutant
+from tests.mutants.signing_in import SIGNING_IN
 
 MUTANTS = (
+    *SIGNING_IN,
     Mutant(
         "the customer's lock, found by ref",
         "app/services/access.py",

@@ -1,0 +1,220 @@
+"""The guards around credentials."""
+
+from tests.mutants import Mutant
+
+AUTH = "app/services/auth.py"
+USERS = "app/services/users.py"
+FAILURES = "app/services/login_failures.py"
+PASSWORDS = "app/services/passwords.py"
+KEYS = "app/services/api_keys.py"
+TOKENS = "app/web/tokens.py"
+IDENTITY = "app/web/identity.py"
+
+SIGNING_IN = (
+    Mutant(
+        "one first admin",
+        USERS,
+        "            db.session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))\n",
+        "",
+        "tests/routes/test_registration.py -k fifty",
+    ),
+    Mutant(
+        "registering oneself grants no role",
+        USERS,
+        "        if wanted not in (None, Role.APPLICANT):",
+        "        if False:",
+        "tests/routes/test_registration.py -k grants_no_other_role",
+    ),
+    Mutant(
+        "the list of common passwords",
+        PASSWORDS,
+        "if settings.is_exposed and password.casefold() in _common():",
+        "if False:",
+        "tests/routes/test_registration.py -k common_passwords",
+    ),
+    Mutant(
+        "hashes within the bound",
+        PASSWORDS,
+        "    with _slots(settings.argon2_concurrency):\n        return",
+        "    if settings:\n        return",
+        "tests/services/test_passwords.py",
+    ),
+    Mutant(
+        "matches within the bound",
+        PASSWORDS,
+        "    with _slots(settings.argon2_concurrency):\n        stand_in",
+        "    if settings:\n        stand_in",
+        "tests/services/test_passwords.py",
+    ),
+    Mutant(
+        "an unknown user costs a hash",
+        AUTH,
+        "known = passwords.matches(password, user.password_hash if user else None)",
+        "known = user is not None and passwords.matches(password, user.password_hash)",
+        "tests/routes/test_login.py -k costs_the_same",
+    ),
+    Mutant(
+        "a disabled user does not log in",
+        AUTH,
+        " or not user.is_active:",
+        ":",
+        "tests/routes/test_login.py -k one_body",
+    ),
+    Mutant(
+        "the hash that was matched is still the user's",
+        AUTH,
+        "User.password_hash == proven, User.is_active",
+        "User.is_active",
+        "tests/routes/test_login.py -k replaced_while",
+    ),
+    Mutant(
+        "the user is still active when the session opens",
+        AUTH,
+        "User.password_hash == proven, User.is_active",
+        "User.password_hash == proven",
+        "tests/routes/test_login.py -k disabled_while",
+    ),
+    Mutant(
+        "failures are looked at",
+        AUTH,
+        "    login_failures.must_be_few(email)\n",
+        "",
+        "tests/routes/test_login.py -k not_looked_at",
+    ),
+    Mutant(
+        "failures are counted as users are found",
+        FAILURES,
+        "func.lower(name)",
+        "name.casefold()",
+        "tests/routes/test_login.py -k spellings",
+    ),
+    Mutant(
+        "failures at once are no more than in turn",
+        FAILURES,
+        "one()\n    _judge(failures, ends_at)",
+        "one()",
+        "tests/routes/test_login.py -k sent_at_once",
+    ),
+    Mutant(
+        "a right guess among too many",
+        AUTH,
+        "        login_failures.forget(email)\n",
+        "",
+        "tests/routes/test_login.py -k 'among_too_many or forgives'",
+    ),
+    Mutant(
+        "the session's lock at a refresh",
+        AUTH,
+        "        .with_for_update(of=LoginSession)\n",
+        "",
+        "tests/routes/test_sessions.py -k twenty_times",
+    ),
+    Mutant(
+        "a refresh token works once",
+        AUTH,
+        "is_reused = session.refresh_id != refresh_id",
+        "is_reused = False",
+        "tests/routes/test_sessions.py -k comes_back",
+    ),
+    Mutant(
+        "an ended session is over",
+        AUTH,
+        "LoginSession.ended_at.is_(None),\n            LoginSession.expires_at > now(),\n"
+        "            User.id == user_id,\n            User.is_active,\n        )\n    ).scalar",
+        "LoginSession.expires_at > now(),\n"
+        "            User.id == user_id,\n            User.is_active,\n        )\n    ).scalar",
+        "tests/routes/test_sessions.py -k logs_out",
+    ),
+    Mutant(
+        "an inactive user's session is over",
+        AUTH,
+        "            User.is_active,\n        )\n    ).scalar",
+        "        )\n    ).scalar",
+        "tests/routes/test_sessions.py -k inactive",
+    ),
+    Mutant(
+        "every claim must be there",
+        TOKENS,
+        " or not claims.keys() >= CLAIMS",
+        "",
+        "tests/routes/test_forged_credentials.py -k other_claims",
+    ),
+    Mutant(
+        "the token's issuer",
+        TOKENS,
+        '        "JWT_DECODE_ISSUER": settings.jwt_issuer,\n',
+        "",
+        "tests/routes/test_forged_credentials.py -k 'other_claims or another_service'",
+    ),
+    Mutant(
+        "the token's audience",
+        TOKENS,
+        '        "JWT_DECODE_AUDIENCE": settings.jwt_audience,\n',
+        "",
+        "tests/routes/test_forged_credentials.py -k 'other_claims or another_service'",
+    ),
+    Mutant(
+        "the token's key",
+        TOKENS,
+        'header.get("kid") != KEY_ID or ',
+        "",
+        "tests/routes/test_forged_credentials.py -k another_header",
+    ),
+    Mutant(
+        "the token's type",
+        TOKENS,
+        'if claims["type"] not in expected:',
+        "if False:",
+        "tests/routes/test_sessions.py -k 'takes_no_access_token or opens_nothing_else'",
+    ),
+    Mutant(
+        "one credential a request",
+        IDENTITY,
+        "    if authorization is not None and api_key is not None:",
+        "    if False:",
+        "tests/routes/test_forged_credentials.py -k two_credentials",
+    ),
+    Mutant(
+        "the admins' lock",
+        USERS,
+        "query.with_for_update()))",
+        "query))",
+        "tests/routes/test_users.py -k demote_each_other",
+    ),
+    Mutant(
+        "the last admin stays",
+        USERS,
+        "            raise LastAdmin",
+        "            pass",
+        "tests/routes/test_users.py -k last_active_admin",
+    ),
+    Mutant(
+        "a new password ends the other sessions",
+        USERS,
+        "        auth.end_sessions(LoginSession.user_id == actor.id, "
+        "LoginSession.id != actor.session_id)\n",
+        "",
+        "tests/routes/test_password_change.py -k other_sessions",
+    ),
+    Mutant(
+        "a new password replaces the one that was matched",
+        USERS,
+        "        if user.password_hash != proven:",
+        "        if False:",
+        "tests/routes/test_password_change.py -k two_changes_at_once",
+    ),
+    Mutant(
+        "a revoked key is refused",
+        KEYS,
+        "            ApiKey.revoked_at.is_(None),\n            or_",
+        "            or_",
+        "tests/routes/test_api_keys.py -k revoked_key_is_refused",
+    ),
+    Mutant(
+        "a key expires",
+        KEYS,
+        "            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),\n",
+        "",
+        "tests/routes/test_api_keys.py -k expires",
+    ),
+)
