@@ -1,12 +1,13 @@
 """The documents: a landing page, the OpenAPI document and two ways to read it."""
 
+from hashlib import sha256
 from importlib.resources import files
 
-from flask import Blueprint, Response, current_app, render_template, request, send_from_directory
+from flask import Blueprint, Response, current_app, render_template, send_from_directory
 
 from app.services import health
 from app.web import openapi
-from app.web.endpoint import endpoint
+from app.web.endpoint import endpoint, tagged
 from app.web.identity import Credential
 
 bp = Blueprint("docs", __name__)
@@ -26,11 +27,10 @@ def landing() -> Response:
 @endpoint(credential=Credential.NONE, produces="application/json")
 def document() -> Response:
     """Answer the OpenAPI document of the whole service."""
-    response = Response(openapi.text(current_app), mimetype="application/json")
+    text = openapi.text(current_app)
+    response = Response(text, mimetype="application/json")
     response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
-    return response
+    return tagged(response, f'"{sha256(text).hexdigest()[:32]}"')
 
 
 @bp.get("/swagger/")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import cache, wraps
 from pathlib import PurePath
 from typing import Any
 
@@ -26,30 +26,52 @@ Table = Callable[[Any], Iterable[Sequence[object]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What `endpoint` was told of a route; the OpenAPI document is built from it."""
+    """What a route promises; as a decorator it holds the view to it.
 
-    body: Schema | None
-    query: Schema | None
-    returns: Schema | None
-    status: int
-    raises: Sequence[type[DomainError]]
-    credential: Credential
-    is_conditional: bool
-    location: str | None
-    table: Table | None
-    produces: str
-    many: bool
-    is_down: Callable[[Any], bool] | None
+    The view is called with the actor (with none for Credential.NONE, with the Bearer for REFRESH),
+    the path's values, and `body=` and `query=` where there are schemas. What it returns is dumped
+    through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
+    `table` turns the result into rows for those who ask for CSV; a result that `is_down` is
+    answered with 503. A call that PostgreSQL picked as the victim of a deadlock is run again,
+    RUNS times in all. The OpenAPI document is built from the same attributes.
+    """
+
+    body: type[Schema] | None = None
+    query: type[Schema] | None = None
+    returns: type[Schema] | None = None
+    status: int = 200
+    raises: Sequence[type[DomainError]] = ()
+    credential: Credential = Credential.REQUIRED
+    conditional: bool = False
+    location: str | None = None
+    table: Table | None = None
+    produces: str = "application/json"
+    many: bool = False
+    is_down: Callable[[Any], bool] | None = None
+
+    def __post_init__(self) -> None:
+        for schema in filter(None, (self.body, self.query, self.returns)):
+            _compiled(schema)  # now, at import, not in somebody's request
+
+    def __call__(self, view: View) -> View:
+        @wraps(view)
+        def handle(**path: Any) -> Response:
+            caller = self._caller()
+            arguments = {**path, **self._arguments()}
+            return self._answer(_run(lambda: view(*caller, **arguments)))
+
+        handle.contract = self  # type: ignore[attr-defined]
+        return handle
 
     @property
     def is_list(self) -> bool:
-        return isinstance(self.query, ListFilter)
+        return self.query is not None and issubclass(self.query, ListFilter)
 
     @property
     def body_is_optional(self) -> bool:
-        return isinstance(self.body, ReasonIn)
+        return self.body is ReasonIn
 
-    def caller(self) -> tuple[Actor | Bearer | None, ...]:
+    def _caller(self) -> tuple[Actor | Bearer | None, ...]:
         """The view's first argument, if the route asks who calls. Raises Unauthenticated."""
         if self.credential is Credential.NONE:
             return ()
@@ -58,31 +80,32 @@ class Contract:
         actor = identify(request, also_by_refresh_token=self.credential is Credential.ANY_TOKEN)
         if actor is None and self.credential is not Credential.OPTIONAL:
             raise Unauthenticated
-        if actor is not None and self.is_conditional:
+        if actor is not None and self.conditional:
             actor = replace(actor, if_match=request.headers.get("If-Match"))
         return (actor,)
 
-    def arguments(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Query and body, read and validated. Raises Malformed, Invalid."""
         arguments = {}
         if self.query is not None:
-            arguments["query"] = _load(self.query, bodies.read_query(request, self.query))
+            schema = _compiled(self.query)
+            arguments["query"] = _load(schema, bodies.read_query(request, schema))
         elif request.query_string:
             raise Invalid({name: ["Unknown field."] for name in request.args})
         if self.body is not None:
             sent = bodies.read_json(request, may_be_empty=self.body_is_optional)
-            arguments["body"] = _load(self.body, sent)
+            arguments["body"] = _load(_compiled(self.body), sent)
         return arguments
 
-    def answer(self, result: Any) -> Response:
+    def _answer(self, result: Any) -> Response:
         """The view's result as a response."""
         if self.returns is None:
             return result if isinstance(result, Response) else Response(status=self.status)
         if self.table and _wants_csv():
             return csv.download(self.table(result), f"{PurePath(request.path).name}.csv")
         page = result if isinstance(result, Page) else None
-        many = self.many or page is not None
-        shown = self.returns.dump(page.items if page else result, many=many)
+        rows = page.items if page else result
+        shown = _compiled(self.returns).dump(rows, many=self.many or page is not None)
         status = 503 if self.is_down and self.is_down(result) else self.status
         response = Response(orjson.dumps(shown), status, mimetype="application/json")
         if page is not None:
@@ -90,65 +113,24 @@ class Contract:
         if self.location:
             response.headers["Location"] = self.location.format(id=shown["id"])
         etag = getattr(result, "etag", None)
-        if etag is not None:
-            response.headers["ETag"] = etag
-            response.make_conditional(request)
-        return response
+        return response if etag is None else tagged(response, etag)
 
 
-def endpoint(
-    *,
-    body: type[Schema] | None = None,
-    query: type[Schema] | None = None,
-    returns: type[Schema] | None = None,
-    status: int = 200,
-    raises: Sequence[type[DomainError]] = (),
-    credential: Credential = Credential.REQUIRED,
-    conditional: bool = False,
-    location: str | None = None,
-    table: Table | None = None,
-    produces: str = "application/json",
-    many: bool = False,
-    is_down: Callable[[Any], bool] | None = None,
-) -> Callable[[View], View]:
-    """Give a view its contract.
+endpoint = Contract
 
-    The view is called with the actor (with none for Credential.NONE, with the Bearer for REFRESH),
-    the path's values, and `body=` and `query=` where there are schemas. What it returns is dumped
-    through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
-    `table` turns the result into rows for those who ask for CSV; a result that `is_down` is
-    answered with 503. A call that PostgreSQL picked as the victim of a deadlock is run again,
-    RUNS times in all.
-    """
 
-    def decorate(view: View) -> View:
-        contract = Contract(
-            body=body() if body else None,
-            query=query() if query else None,
-            returns=returns() if returns else None,
-            status=status,
-            raises=raises,
-            credential=credential,
-            is_conditional=conditional,
-            location=location,
-            table=table,
-            produces=produces,
-            many=many,
-            is_down=is_down,
-        )
+def tagged(response: Response, etag: str) -> Response:
+    """The answer with its entity tag; 304 without a body for a reader who has it already."""
+    is_read = request.method in ("GET", "HEAD")
+    if is_read and request.if_none_match.contains_weak(etag.strip('"')):
+        response = Response(status=304)
+    response.headers["ETag"] = etag
+    return response
 
-        @wraps(view)
-        def handle(**path: Any) -> Response:
-            if not conditional:  # a read is answered, whatever version its caller had in mind
-                request.environ.pop("HTTP_IF_MATCH", None)
-            caller = contract.caller()
-            arguments = {**path, **contract.arguments()}
-            return contract.answer(_run(lambda: view(*caller, **arguments)))
 
-        handle.contract = contract  # type: ignore[attr-defined]
-        return handle
-
-    return decorate
+@cache
+def _compiled(schema: type[Schema]) -> Schema:
+    return schema()
 
 
 def _run(call: Callable[[], Any]) -> Any:

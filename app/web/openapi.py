@@ -114,7 +114,7 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"in": "path", "name": name, "required": True, "schema": schema}
     if contract.query is not None:
         yield {"in": "query", "schema": contract.query}
-    if contract.is_conditional:
+    if contract.conditional:
         yield {
             "in": "header",
             "name": "If-Match",
