@@ -56,6 +56,8 @@ class Contract:
     def __call__(self, view: View) -> View:
         @wraps(view)
         def handle(**path: Any) -> Response:
+            if not self.conditional:  # Werkzeug would refuse a file by it, and not as a problem
+                request.environ.pop("HTTP_IF_MATCH", None)
             caller = self._caller()
             arguments = {**path, **self._arguments()}
             return self._answer(_run(lambda: view(*caller, **arguments)))
