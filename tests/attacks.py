@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from flask import Flask
-from marshmallow import fields
+from marshmallow import Schema, fields
 from sqlalchemy import text
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
@@ -156,6 +156,10 @@ class Route:
     def query_fields(self) -> dict[str, Field]:
         return _by_key(self.contract.query)
 
+    def asks_for(self, schema: type[Schema]) -> bool:
+        """Whether its query has what `schema` has."""
+        return self.contract.query is not None and issubclass(self.contract.query, schema)
+
     def path_to(self, record: str) -> str:
         """The path with `record` in place of its one parameter."""
         before, _, rest = self.rule.rule.partition("<")
@@ -197,7 +201,7 @@ class World:
         number = next(_numbers)
         return {
             name: value.format(number=number, **known) if isinstance(value, str) else value
-            for name, value in GOOD[type(route.contract.body).__name__].items()
+            for name, value in GOOD[route.contract.body.__name__].items()
         }
 
     def send(self, route: Route, body: str | bytes | None = None, **kwargs: Any) -> TestResponse:
@@ -296,7 +300,7 @@ def _is_good_as_text(field: Field, value: str) -> bool:
     return isinstance(field, Text) and value == "12"
 
 
-def _by_key(schema: Any) -> dict[str, Field]:
+def _by_key(schema: type[Schema] | None) -> dict[str, Field]:
     if schema is None:
         return {}
-    return {field.data_key or name: field for name, field in schema.fields.items()}
+    return {field.data_key or name: field for name, field in schema().fields.items()}

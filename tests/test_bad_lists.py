@@ -13,8 +13,8 @@ from tests.conftest import sweep
 from tests.factories import Caller
 
 ROUTES = routes()
-LISTS = [route for route in ROUTES if isinstance(route.contract.query, ListFilter)]
-RANGES = [route for route in ROUTES if isinstance(route.contract.query, DayRange)]
+LISTS = [route for route in ROUTES if route.asks_for(ListFilter)]
+RANGES = [route for route in ROUTES if route.asks_for(DayRange)]
 READS = [route for route in ROUTES if route.method == "GET"]
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "FOO"}
 

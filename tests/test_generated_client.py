@@ -9,6 +9,8 @@ import pytest
 from flask import Flask
 
 from app.config import Settings
+from app.errors import Stale
+from tests.attacks import Route, routes
 from tests.conftest import sweep
 from tests.fuzz import Outcome, fuzz, report, served
 
@@ -37,3 +39,8 @@ def test_the_requests_reach_deep_enough_to_meet_each_kind_of_answer(
     outcome: Outcome, status: int
 ) -> None:
     assert outcome.statuses[status] > 0
+
+
+@pytest.mark.parametrize("route", routes(), ids=str)
+def test_a_route_says_412_just_when_it_honours_if_match(route: Route) -> None:
+    assert route.contract.conditional == (Stale in route.contract.raises)
