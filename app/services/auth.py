@@ -4,16 +4,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from uuid_utils.compat import uuid7
 
 from app import config
-from app.db import db, transaction
+from app.db import Base, db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
 from app.models import LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, passwords
 from app.services.access import Actor
+
+# On the tables and built once, because every request asks it.
+_users, _sessions = Base.metadata.tables["users"], Base.metadata.tables["login_sessions"]
+_ROLE_OF_BEARER = (
+    select(_users.c.role)
+    .join(_sessions, _sessions.c.user_id == _users.c.id)
+    .where(
+        _sessions.c.id == bindparam("session_id"),
+        _sessions.c.ended_at.is_(None),
+        _sessions.c.expires_at > bindparam("now"),
+        _users.c.id == bindparam("user_id"),
+        _users.c.is_active,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +68,11 @@ def bearer(user_id: UUID, session_id: UUID) -> Actor:
 
     Raises Unauthenticated.
     """
-    found = db.session.execute(
-        select(User.role)
-        .join(LoginSession, LoginSession.user_id == User.id)
-        .where(
-            LoginSession.id == session_id,
-            LoginSession.ended_at.is_(None),
-            LoginSession.expires_at > now(),
-            User.id == user_id,
-            User.is_active,
-        )
-    ).scalar_one_or_none()
-    if found is None:
+    asked = {"user_id": user_id, "session_id": session_id, "now": now()}
+    role = db.session.execute(_ROLE_OF_BEARER, asked).scalar_one_or_none()
+    if role is None:
         raise Unauthenticated("This session has ended.")
-    return Actor(id=user_id, role=Role(found), session_id=session_id)
+    return Actor(id=user_id, role=Role(role), session_id=session_id)
 
 
 def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:

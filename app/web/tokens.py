@@ -1,12 +1,14 @@
 """Bearer tokens: signed names of a log-in session, of which PostgreSQL knows whether it is good."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from time import time
 from typing import Any, Literal
 from uuid import UUID
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -25,6 +27,7 @@ ALGORITHM = "HS256"
 KEY_ID = "1"
 CLAIMS = frozenset(("aud", "exp", "iat", "iss", "jti", "nbf", "sid", "sub", "type"))
 
+PROVEN_TOKENS_KEPT = 4096
 NOT_GOOD = "This token is not good."
 
 TokenType = Literal["access", "refresh"]
@@ -37,6 +40,8 @@ class Bearer:
     user_id: UUID
     session_id: UUID
     token_id: UUID
+    type: TokenType
+    expires_at: float
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -51,6 +56,8 @@ def init_app(app: Flask, settings: Settings) -> None:
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(minutes=settings.access_token_minutes),
         "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=settings.refresh_token_days),
     }
+    # A signature once proven stays proven; whether the session is still good is asked every time.
+    app.extensions["proven tokens"] = lru_cache(PROVEN_TOKENS_KEPT)(_prove)
     manager = JWTManager(app)
 
     @manager.decode_key_loader
@@ -84,10 +91,24 @@ def read(token: str, expected: Set[TokenType]) -> Bearer:
 
     Raises Unauthenticated.
     """
+    prove: Callable[[str], Bearer] = current_app.extensions["proven tokens"]
+    bearer = prove(token)
+    if bearer.expires_at <= time():
+        raise Unauthenticated(NOT_GOOD)
+    if bearer.type not in expected:
+        raise Unauthenticated("This call takes another type of token.")
+    return bearer
+
+
+def _prove(token: str) -> Bearer:
     try:
         claims = decode_token(token)
-        if claims["type"] not in expected:
-            raise Unauthenticated("This call takes another type of token.")
-        return Bearer(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
+        return Bearer(
+            UUID(claims["sub"]),
+            UUID(claims["sid"]),
+            UUID(claims["jti"]),
+            claims["type"],
+            claims["exp"],
+        )
     except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError, AttributeError):
         raise Unauthenticated(NOT_GOOD) from None

@@ -290,6 +290,11 @@ def test_a_garbage_api_key_is_refused(anyone: Caller, key: str) -> None:
     assert refusal(anyone.get("/customers/", headers={"X-API-Key": key})) == REFUSED
 
 
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "JWT", "Bearer,", "Bearers"])
+def test_a_good_token_under_another_scheme_is_refused(officer: Caller, scheme: str) -> None:
+    assert not is_good(Caller(officer.app, {"Authorization": f"{scheme} {officer.token}"}))
+
+
 def test_the_scheme_may_be_written_in_any_case(officer: Caller) -> None:
     for scheme in ("bearer", "BEARER", "Bearer "):
         assert is_good(Caller(officer.app, {"Authorization": f"{scheme} {officer.token}"}))

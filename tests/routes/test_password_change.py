@@ -107,7 +107,8 @@ def test_a_change_forgives_the_wrong_ones_before(officer: Caller) -> None:
     for _ in range(ALLOWED - 1):
         change(officer, "not the password")
     assert change(officer).status_code == 204
-    assert refusal(change(officer, "not the password")) == WRONG_PASSWORD
+    answers = [change(officer, "not the password") for _ in range(ALLOWED)]
+    assert {refusal(answer) for answer in answers} == {WRONG_PASSWORD}
 
 
 def test_of_two_changes_at_once_one_wins(
