@@ -103,6 +103,8 @@ def read(token: str, expected: Set[TokenType]) -> Bearer:
 def _prove(token: str) -> Bearer:
     try:
         claims = decode_token(token)
+        if claims["type"] not in ("access", "refresh"):
+            raise ValueError(claims["type"])
         return Bearer(
             UUID(claims["sub"]),
             UUID(claims["sid"]),
