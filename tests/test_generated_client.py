@@ -10,7 +10,6 @@ from app.errors import Stale
 from tests.attacks import Route, routes
 from tests.fuzz import fuzz, report, served
 
-
 KINDS_OF_ANSWER = {200, 201, 204, 400, 401, 404, 405, 409, 412, 415, 422}
 
 
