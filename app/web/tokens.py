@@ -41,7 +41,7 @@ class Bearer:
     session_id: UUID
     token_id: UUID
     type: TokenType
-    expires_at: float
+    expires_at: int
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -103,8 +103,8 @@ def read(token: str, expected: Set[TokenType]) -> Bearer:
 def _prove(token: str) -> Bearer:
     try:
         claims = decode_token(token)
-        if claims["type"] not in ("access", "refresh"):
-            raise ValueError(claims["type"])
+        if claims["type"] not in ("access", "refresh") or not isinstance(claims["exp"], int):
+            raise ValueError("a type or a time of its own making")
         return Bearer(
             UUID(claims["sub"]),
             UUID(claims["sid"]),

@@ -15,6 +15,7 @@ from flask import Flask
 
 from app.config import Settings
 from app.models import Role
+from app.web import tokens
 from tests.credentials import claims_of, execute, is_good, key_holder, refusal, session_of
 from tests.factories import Caller, Lender
 
@@ -157,6 +158,8 @@ def test_another_users_name_under_ones_own_signature_is_no_token(both: Any, admi
         {"exp": -1},
         {"exp": "soon"},
         {"exp": [NOW + 60]},
+        {"exp": str(NOW + 6000)},
+        {"exp": NOW + 6000.5},
         {"nbf": NOW + 600},
         {"nbf": "now"},
         {"iat": NOW + 600},
@@ -216,6 +219,17 @@ def test_an_access_token_of_another_users_session_is_no_token(
         crossed = {**claims_of(token), "sid": claims_of(admin.token)["sid"]}
         assert refusal(send(signed(HEADER, crossed, secret))) == REFUSED
     assert is_good(admin)
+
+
+def test_a_token_that_was_proven_before_still_ends_with_its_time(
+    officer: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_good(officer)
+    expiry = claims_of(officer.token)["exp"]
+    monkeypatch.setattr(tokens, "time", lambda: expiry - 1)
+    assert is_good(officer)
+    monkeypatch.setattr(tokens, "time", lambda: expiry)
+    assert not is_good(officer)
 
 
 def test_a_token_of_another_service_with_the_same_secret_is_no_token(
