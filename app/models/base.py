@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import event
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -14,7 +15,14 @@ def now() -> datetime:
 
 
 class Identified:
+    """A record with a UUIDv7, which it has from birth: no flush is needed to know it."""
+
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-1)
+
+
+@event.listens_for(Identified, "init", propagate=True)
+def _give_id(_: Identified, __: Any, values: dict[str, Any]) -> None:
+    values.setdefault("id", uuid7())
 
 
 class Timestamped:

@@ -1,10 +1,11 @@
 """Who asks, and what exists for them: the root of every query on the business tables."""
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Literal, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.db import db
@@ -12,6 +13,7 @@ from app.errors import AdminOnly, CustomerNotFound, LoanNotFound, StaffOnly, Sta
 from app.models import Customer, Loan, Role
 from app.models.base import Versioned
 
+Record = TypeVar("Record", Customer, Loan)
 with_customer = joinedload(Loan.customer, innerjoin=True).load_only(Customer.external_id)
 with_flags = selectinload(Loan.fraud_flags)
 
@@ -62,14 +64,12 @@ class Actor:
 
 def visible_customers(actor: Actor) -> Select[Customer]:
     """The root of every customer query: what the actor may not see does not exist."""
-    query = select(Customer)
-    return query if actor.is_staff else query.where(Customer.created_by == actor.id)
+    return _visible(Customer, actor.is_staff).params(actor_id=actor.id)
 
 
 def visible_loans(actor: Actor) -> Select[Loan]:
     """The root of every loan query: what the actor may not see does not exist."""
-    query = select(Loan)
-    return query if actor.is_staff else query.where(Loan.created_by == actor.id)
+    return _visible(Loan, actor.is_staff).params(actor_id=actor.id)
 
 
 def find_customer(actor: Actor, ref: str, *, lock: bool = False) -> Customer:
@@ -77,10 +77,9 @@ def find_customer(actor: Actor, ref: str, *, lock: bool = False) -> Customer:
 
     Raises CustomerNotFound, Stale.
     """
-    query = visible_customers(actor).where(named(Customer, ref))
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    customer = db.session.scalar(query)
+    key = _key(ref)
+    query = _customer_query(actor.is_staff, isinstance(key, UUID), lock)
+    customer = db.session.scalar(query, {"ref": key, "actor_id": actor.id})
     if customer is None:
         raise CustomerNotFound
     if lock:
@@ -93,15 +92,10 @@ def find_loan(actor: Actor, ref: str, *, lock: bool = False) -> Loan:
 
     `lock` also holds the actor to their `if_match`. Raises LoanNotFound, Stale.
     """
-    query = visible_loans(actor).where(named(Loan, ref)).options(with_customer)
-    if lock:
-        # Whoever waits for the lock sees joined rows as they were before the wait, so the flags
-        # are read by a statement of their own.
-        query = query.options(with_flags).with_for_update(of=Loan)
-        query = query.execution_options(populate_existing=True)
-    else:
-        query = query.options(joinedload(Loan.fraud_flags))
-    loan = db.session.scalars(query).unique().one_or_none()
+    key = _key(ref)
+    query = _loan_query(actor.is_staff, isinstance(key, UUID), lock)
+    found = db.session.scalars(query, {"ref": key, "actor_id": actor.id})
+    loan = found.unique().one_or_none()
     if loan is None:
         raise LoanNotFound
     if lock:
@@ -128,9 +122,43 @@ def lock_loan_and_customer(actor: Actor, ref: str) -> tuple[Loan, Customer]:
 
 def named(model: type[Customer | Loan], ref: str) -> ColumnElement[bool]:
     """The condition on a record's own id or the caller's external id; the two never look alike."""
-    if "\0" in ref:
-        return false()
+    key = _key(ref)
+    return model.id == key if isinstance(key, UUID) else model.external_id == key
+
+
+def _key(ref: str) -> UUID | str:
+    """The id or the external id; text that PostgreSQL cannot hold is nobody's, like empty text."""
     try:
-        return model.id == UUID(ref)
+        return UUID(ref)
     except ValueError:
-        return model.external_id == ref
+        return "" if "\0" in ref else ref
+
+
+# Every request finds something: what depends only on the kind of caller and of ref is built once.
+
+
+@cache
+def _visible(model: type[Record], sees_all: bool) -> Select[Record]:
+    query = select(model)
+    return query if sees_all else query.where(model.created_by == bindparam("actor_id"))
+
+
+@cache
+def _customer_query(sees_all: bool, by_id: bool, lock: bool) -> Select[Customer]:
+    name = Customer.id if by_id else Customer.external_id
+    query = _visible(Customer, sees_all).where(name == bindparam("ref"))
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return query
+
+
+@cache
+def _loan_query(sees_all: bool, by_id: bool, lock: bool) -> Select[Loan]:
+    name = Loan.id if by_id else Loan.external_id
+    query = _visible(Loan, sees_all).where(name == bindparam("ref")).options(with_customer)
+    if not lock:
+        return query.options(joinedload(Loan.fraud_flags))
+    # Whoever waits for the lock sees joined rows as they were before the wait, so the flags are
+    # read by a statement of their own.
+    query = query.options(with_flags).with_for_update(of=Loan)
+    return query.execution_options(populate_existing=True)

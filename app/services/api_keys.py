@@ -43,7 +43,6 @@ def create(actor: Actor, *, name: str, role: Role, expires_at: datetime | None =
             expires_at=expires_at,
         )
         db.session.add(key)
-        db.session.flush()
         audit.record(actor, "api_key.created", key, role=role)
     return NewApiKey(secret, key)
 

@@ -21,7 +21,6 @@ def create(actor: Actor, **values: Any) -> Customer:
     with transaction():
         customer = Customer(created_by=actor.id, **values)
         db.session.add(customer)
-        db.session.flush()
         audit.record(actor, "customer.created", customer)
     return customer
 
@@ -61,7 +60,6 @@ def change(actor: Actor, ref: str, **values: Any) -> Customer:
         _must_be_theirs_to_set(actor, values)
         for name, value in values.items():
             setattr(customer, name, value)
-        db.session.flush()
         audit.record(actor, "customer.changed", customer, fields=sorted(values))
     return customer
 
@@ -72,7 +70,6 @@ def remove(actor: Actor, ref: str) -> None:
     with transaction():
         customer = find_customer(actor, ref, lock=True)
         db.session.delete(customer)
-        db.session.flush()
         audit.record(actor, "customer.removed", customer)
 
 

@@ -42,9 +42,8 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
         loan.risk_score = _assess(loan).score
         loan.history.add(LoanEvent(to_status=LoanStatus.PENDING, by=actor.id))
         set_committed_value(loan, "fraud_flags", [])
-        db.session.add(loan)
-        db.session.flush()
         credit.must_fit_the_limit(borrower, loan)
+        db.session.add(loan)
         audit.record(actor, "loan.applied", loan)
     return loan
 
@@ -137,7 +136,6 @@ def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) 
         loan.risk_score = _assess(loan).score
     if "amount" in values:
         credit.must_fit_the_limit(customer, loan)
-    db.session.flush()
     audit.record(actor, "loan.edited", loan, fields=sorted(values))
 
 

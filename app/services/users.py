@@ -149,7 +149,6 @@ def _add(actor: Actor | None, user: User, role: Role, kind: Kind = "user") -> No
     """Add the user in the transaction at work; with no actor, by their own hand."""
     user.role = role
     db.session.add(user)
-    db.session.flush()
     by = actor or Actor(id=user.id, role=role, kind=kind)
     audit.record(by, "user.registered", user, role=role)
 

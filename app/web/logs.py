@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
+import orjson
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 
@@ -46,6 +47,10 @@ def _finish(response: Response) -> Response:
     return response
 
 
+def _as_json(event: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
 _describe = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
@@ -73,7 +78,7 @@ def configure(level: str) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.ExceptionRenderer(_describe_impersonally),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_as_json),
         ],
     )
     handler = logging.StreamHandler(sys.stderr)

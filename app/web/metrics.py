@@ -1,5 +1,6 @@
 """Figures for Prometheus, right across gunicorn's workers."""
 
+from functools import cache
 from ipaddress import ip_address
 from secrets import compare_digest
 from time import perf_counter
@@ -12,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app import config
 from app.errors import Forbidden
 
+METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 REQUESTS = Counter("loans_http_requests", "Requests answered.", ("route", "method", "status"))
 SECONDS = Histogram("loans_http_request_seconds", "Time to answer.", ("route",))
 
@@ -43,6 +45,13 @@ def _may_read(asked: Request, token: str) -> bool:
 
 def _count(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "unknown"
-    REQUESTS.labels(route, request.method, response.status_code).inc()
-    SECONDS.labels(route).observe(perf_counter() - g.began_at)
+    method = request.method if request.method in METHODS else "other"
+    requests, seconds = _series(route, method, response.status_code)
+    requests.inc()
+    seconds.observe(perf_counter() - g.began_at)
     return response
+
+
+@cache
+def _series(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(route, method, status), SECONDS.labels(route)

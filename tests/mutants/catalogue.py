@@ -22,8 +22,8 @@ MUTANTS = (
     Mutant(
         "a locked loan is read anew",
         "app/services/access.py",
-        "        query = query.execution_options(populate_existing=True)\n    else:",
-        "    else:",
+        "    return query.execution_options(populate_existing=True)",
+        "    return query",
         "tests/services/test_access.py",
     ),
     Mutant(
@@ -43,15 +43,15 @@ MUTANTS = (
     Mutant(
         "an applicant sees only their own loans",
         "app/services/access.py",
-        "return query if actor.is_staff else query.where(Loan.created_by == actor.id)",
-        "return query",
+        "return query if sees_all else",
+        "return query if sees_all or model is Loan else",
         "tests/test_access_matrix.py",
     ),
     Mutant(
         "an applicant sees only their own customers",
         "app/services/access.py",
-        "return query if actor.is_staff else query.where(Customer.created_by == actor.id)",
-        "return query",
+        "return query if sees_all else",
+        "return query if sees_all or model is Customer else",
         "tests/test_access_matrix.py",
     ),
     Mutant(
