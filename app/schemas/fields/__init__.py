@@ -1,0 +1,30 @@
+"""The service's own fields: exact money, bounded text, references, days and instants.
+
+Each knows its JSON Schema (`json_schema`), from which the OpenAPI document is built.
+"""
+
+from app.schemas.fields.numbers import Exact, Figure, JsonSchema, Money, Numeral, Score, Whole
+from app.schemas.fields.text import Email, ExternalId, Id, Phone, Reference, Secret, Text
+from app.schemas.fields.values import Anything, Choice, Day, Instant, Truth
+
+__all__ = [
+    "Anything",
+    "Choice",
+    "Day",
+    "Email",
+    "Exact",
+    "ExternalId",
+    "Figure",
+    "Id",
+    "Instant",
+    "JsonSchema",
+    "Money",
+    "Numeral",
+    "Phone",
+    "Reference",
+    "Score",
+    "Secret",
+    "Text",
+    "Truth",
+    "Whole",
+]
