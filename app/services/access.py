@@ -58,7 +58,10 @@ class Actor:
 
     def must_expect(self, record: Versioned) -> None:
         """Raise Stale when the caller decided on another version than this one."""
-        if self.if_match not in (None, "*", record.etag):
+        if self.if_match is None:
+            return
+        expected = {tag.strip() for tag in self.if_match.split(",")}
+        if not expected & {"*", record.etag}:
             raise Stale
 
 
