@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event
+from sqlalchemy import ColumnElement, String, cast, event, func
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -39,6 +40,12 @@ class Versioned(Identified):
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 (declared on the class)
         return {"version_id_col": cls.version}
 
-    @property
+    @hybrid_property
     def etag(self) -> str:
         return f'"{self.id.hex}.{self.version}"'
+
+    @etag.inplace.expression
+    @classmethod
+    def _etag_in_sql(cls) -> ColumnElement[str]:
+        digits = func.replace(cast(cls.id, String), "-", "")
+        return func.concat('"', digits, ".", cls.version, '"')

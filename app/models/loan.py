@@ -7,7 +7,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, String, and_, exists
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    and_,
+    exists,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
@@ -103,11 +112,7 @@ class Loan(Versioned, Timestamped, Base):
     fraud_flags: Mapped[list["FraudFlag"]] = relationship(
         lazy="raise_on_sql",
         viewonly=True,
-        primaryjoin=lambda: and_(
-            Loan.id == FraudFlag.loan_id,
-            # NOT EXISTS, which probes the index; NOT IN would read the whole table.
-            ~exists().where(FlagClearance.flag_id == FraudFlag.id).correlate(FraudFlag),
-        ),
+        primaryjoin=lambda: and_(Loan.id == FraudFlag.loan_id, ~FraudFlag.is_cleared()),
         order_by="FraudFlag.created_at, FraudFlag.id",
     )
 
@@ -155,6 +160,11 @@ class FraudFlag(Identified, Base):
     severity: Mapped[Severity] = mapped_column(String(10))
     evidence: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+    @classmethod
+    def is_cleared(cls) -> ColumnElement[bool]:
+        """The condition, in SQL. EXISTS probes an index, where IN would read the whole table."""
+        return exists().where(FlagClearance.flag_id == cls.id).correlate(cls)
 
 
 class FlagClearance(Base):

@@ -69,7 +69,7 @@ def bearer(user_id: UUID, session_id: UUID) -> Actor:
     Raises Unauthenticated.
     """
     asked = {"user_id": user_id, "session_id": session_id, "now": now()}
-    role = db.session.execute(_ROLE_OF_BEARER, asked).scalar_one_or_none()
+    role = db.session.connection().execute(_ROLE_OF_BEARER, asked).scalar_one_or_none()
     if role is None:
         raise Unauthenticated("This session has ended.")
     return Actor(id=user_id, role=Role(role), session_id=session_id)

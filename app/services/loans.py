@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import db, transaction
@@ -19,6 +20,7 @@ from app.services.access import (
     find_loan,
     lock_loan_and_customer,
     named,
+    read_loan,
     visible_loans,
     with_customer,
     with_flags,
@@ -89,9 +91,9 @@ def search(
     )
 
 
-def find(actor: Actor, ref: str) -> Loan:
-    """The loan of that id or external id. Raises LoanNotFound."""
-    return find_loan(actor, ref)
+def find(actor: Actor, ref: str) -> Row[Any]:
+    """The loan of that id or external id, as it is shown. Raises LoanNotFound."""
+    return read_loan(actor, ref)
 
 
 def history(actor: Actor, ref: str) -> Sequence[LoanEvent]:

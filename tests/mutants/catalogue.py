@@ -15,15 +15,15 @@ MUTANTS = (
     Mutant(
         "the loan's lock",
         "app/services/access.py",
-        "query = query.options(with_flags).with_for_update(of=Loan)",
-        "query = query.options(with_flags)",
+        "query = query.with_for_update(of=Loan).execution",
+        "query = query.execution",
         "tests/test_races.py -k 'activation_and_withdrawal or racing_decisions'",
     ),
     Mutant(
         "a locked loan is read anew",
         "app/services/access.py",
-        "    return query.execution_options(populate_existing=True)",
-        "    return query",
+        "(of=Loan).execution_options(populate_existing=True)",
+        "(of=Loan)",
         "tests/services/test_access.py",
     ),
     Mutant(

@@ -74,6 +74,8 @@ class Instant(fields.Field[datetime]):
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
         if value is None:
             return None
+        if isinstance(value, str):  # from a JSON document of PostgreSQL's
+            value = datetime.fromisoformat(value)
         text: str = value.astimezone(UTC).isoformat()
         return text.removesuffix("+00:00") + "Z"
 
