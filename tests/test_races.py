@@ -48,14 +48,12 @@ def test_applications_sent_at_once_stay_within_the_limit(
 
 
 def test_edits_made_at_once_stay_within_the_limit(officer: Caller, in_parallel: Parallel) -> None:
-    customer = officer.make_customer(credit_limit="100.00")
-    loans = [officer.make_loan(customer, amount="10.00") for _ in range(5)]
-    raises = [
-        lambda loan=loan: officer.patch(f"/loans/{loan['id']}", {"amount": "40.00"})
-        for loan in loans
-    ]
-    answers = in_parallel(*raises)
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 422: 4}
+    for _ in range(8):
+        customer = officer.make_customer(credit_limit="100.00")
+        loans = [officer.make_loan(customer, amount="10.00") for _ in range(5)]
+        paths = [f"/loans/{loan['id']}" for loan in loans]
+        answers = in_parallel(*(partial(officer.patch, path, {"amount": "40"}) for path in paths))
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 422: 4}
 
 
 def test_one_external_id_sent_fifty_times_makes_one_record(

@@ -95,6 +95,7 @@ class Postgres(Server):
             "listen_addresses": LOOPBACK,
             "unix_socket_directories": "",
             "max_connections": "200",
+            "shared_buffers": "512MB",  # taken as it is used; the default holds half a large book
             "timezone": "UTC",
             "log_timezone": "UTC",
             "fsync": "on" if self._durable else "off",
