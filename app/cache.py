@@ -1,4 +1,4 @@
-"""Redis, which makes things fast and decides nothing: away is a miss, logged once."""
+"""Redis, which decides nothing: nothing is wrong without it, only slower."""
 
 import logging
 

@@ -4,26 +4,41 @@ from pathlib import Path
 
 import click
 from flask import Flask, current_app
+from flask.cli import with_appcontext
+from marshmallow import ValidationError
 
 from app.errors import DomainError
-from app.services import users
+from app.schemas.auth import RegisterIn
+from app.services import auth, users
 from app.web import openapi
 
 
 @click.command("create-admin")
 @click.option("--email", prompt="E-mail")
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
+@with_appcontext
 def create_admin(email: str, password: str) -> None:
     """Add an admin."""
     try:
-        user = users.create_admin(email=email, password=password)
+        user = users.create_admin(**RegisterIn().load({"email": email, "password": password}))
+    except ValidationError as error:
+        reasons = (f"{name}: {' '.join(told)}" for name, told in error.messages_dict.items())
+        raise click.ClickException("\n".join(reasons)) from None
     except DomainError as error:
         raise click.ClickException(error.detail) from None
     click.echo(f"{user.email} is an admin.")
 
 
+@click.command("forget-expired")
+@with_appcontext
+def forget_expired() -> None:
+    """Delete log-in sessions and counts of failed log-ins that have had their time."""
+    click.echo(f"{auth.forget_expired()} rows deleted.")
+
+
 @click.command("write-openapi")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="openapi.json")
+@with_appcontext
 def write_openapi(path: Path) -> None:
     """Write the OpenAPI document to PATH."""
     path.write_bytes(openapi.text(current_app))
@@ -31,4 +46,5 @@ def write_openapi(path: Path) -> None:
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(create_admin)
+    app.cli.add_command(forget_expired)
     app.cli.add_command(write_openapi)

@@ -14,6 +14,7 @@ from marshmallow.validate import Length, OneOf, Range, Regexp
 
 DEVELOPMENT_SECRET = "only-for-development-and-refused-elsewhere"  # noqa: S105
 SECRET_MIN_LENGTH = 32
+ARGON2_MEMORY_LEAST = 19_456  # KiB; OWASP's floor for Argon2id with two passes
 DOTENV = Path(__file__).parent.parent / ".env"
 
 
@@ -152,6 +153,9 @@ def _dangers(settings: Settings) -> list[str]:
         "SECRET_KEY: the development secret is public.": settings.secret_key == DEVELOPMENT_SECRET,
         f"SECRET_KEY: shorter than {SECRET_MIN_LENGTH} characters.": len(settings.secret_key)
         < SECRET_MIN_LENGTH,
+        "ARGON2_MEMORY_KIB, ARGON2_TIME_COST: too cheap to guess; at least 19456 and 2.": (
+            settings.argon2_memory_kib < ARGON2_MEMORY_LEAST or settings.argon2_time_cost < 2
+        ),
         "DEBUG: shows strangers the inside of the service.": settings.debug,
         "CORS_ORIGINS: a wildcard lets any site use a visitor's session.": any(
             "*" in origin for origin in settings.cors_origins

@@ -1,7 +1,7 @@
 """The database: one session a request, reads as they come, writes only inside `transaction()`.
 
-Connections autocommit, so that a read costs one round trip and holds no snapshot open. A write
-outside `transaction()` is refused by the session itself.
+Connections autocommit, so that a read costs one round trip and holds no snapshot open. The session
+refuses to flush, update or delete outside `transaction()`.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """What can go wrong, in the lender's words. HTTP is decided elsewhere, by kind."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -100,6 +100,10 @@ class DatabaseBusy(Unavailable):
     title = "The database is busy"
 
 
+class HashingBusy(Unavailable):
+    title = "Too many passwords to check at once"
+
+
 class Contended(Unavailable):
     """PostgreSQL chose this transaction as the victim of a deadlock or serialization failure."""
 
@@ -192,16 +196,3 @@ class LoanTooRisky(Refused):
 
 class ReasonRequired(Refused):
     title = "A reason is required"
-
-
-ERROR_KINDS: Sequence[type[DomainError]] = (
-    Malformed,
-    Unauthenticated,
-    Forbidden,
-    NotFound,
-    Conflict,
-    Stale,
-    Refused,
-    TooMany,
-    Unavailable,
-)

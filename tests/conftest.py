@@ -94,7 +94,9 @@ def make_app(environ: dict[str, str]) -> Iterator[Callable[..., Flask]]:
     made: list[Flask] = []
 
     def make(**changes: str) -> Flask:
-        made.append(create_app(config.load({**environ, **changes})))
+        exposed = changes.get("APP_ENV") in ("staging", "production")
+        cost = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_TIME_COST": "2"} if exposed else {}
+        made.append(create_app(config.load({**environ, **cost, **changes})))
         return made[-1]
 
     yield make

@@ -32,6 +32,8 @@ def test_settings_cannot_be_changed() -> None:
         ({"SECRET_KEY": DEVELOPMENT_SECRET}, "SECRET_KEY"),
         ({"SECRET_KEY": "x" * 31}, "SECRET_KEY"),
         ({"DEBUG": "true"}, "DEBUG"),
+        ({"ARGON2_MEMORY_KIB": "19455"}, "ARGON2_MEMORY_KIB"),
+        ({"ARGON2_TIME_COST": "1"}, "ARGON2_TIME_COST"),
         ({"CORS_ORIGINS": "https://a.example, *"}, "CORS_ORIGINS"),
     ],
 )

@@ -247,6 +247,8 @@ def test_production_is_never_seeded_unforced(
     run: Any, rows: Select, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APP_ENV", "production")
+    monkeypatch.setenv("ARGON2_MEMORY_KIB", "19456")
+    monkeypatch.setenv("ARGON2_TIME_COST", "2")
     for arguments in ((), ("--if-empty",), ("--loans", "10")):
         with pytest.raises(SystemExit, match="--force"):
             run(*arguments)

@@ -1,5 +1,6 @@
 """What most stored records share."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,12 @@ class Timestamped:
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
 
+@event.listens_for(Timestamped, "init", propagate=True)
+def _give_times(_: Timestamped, __: Any, values: dict[str, Any]) -> None:
+    values.setdefault("created_at", now())
+    values.setdefault("updated_at", values["created_at"])
+
+
 class Versioned(Identified):
     """A record whose every change raises `version`, from which its entity tag is made."""
 
@@ -39,6 +46,13 @@ class Versioned(Identified):
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 (declared on the class)
         return {"version_id_col": cls.version}
+
+    def assign(self, values: Mapping[str, Any]) -> list[str]:
+        """Set what differs; the names of what did, in order, for the audit trail."""
+        changed = sorted(name for name in values if getattr(self, name) != values[name])
+        for name in changed:
+            setattr(self, name, values[name])
+        return changed
 
     @hybrid_property
     def etag(self) -> str:

@@ -31,6 +31,8 @@ class TokenPairOut(Schema):
 
 
 class UserOut(Schema):
+    is_tagged = True
+
     id = Id(dump_only=True)
     email = fields.String(dump_only=True)
     nickname = fields.String(dump_only=True, allow_none=True)

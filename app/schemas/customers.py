@@ -26,6 +26,8 @@ class CustomerIn(CustomerPatchIn):
 
 
 class CustomerOut(Schema):
+    is_tagged = True
+
     id = Id(dump_only=True)
     external_id = fields.String(dump_only=True, allow_none=True)
     first_name = fields.String(dump_only=True, allow_none=True)

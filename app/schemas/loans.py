@@ -63,6 +63,11 @@ class LoanPatchIn(Schema):
     status = Choice(LoanStatus.APPROVED, LoanStatus.REJECTED, LoanStatus.FLAGGED)
     reason = Text(500)
 
+    @validates_schema
+    def _reasons_a_decision(self, given: dict[str, Any], **_: Any) -> None:
+        if "reason" in given and "status" not in given:
+            raise ValidationError("Goes with a status.", "reason")
+
 
 class FraudFlagOut(Schema):
     rule = fields.String(dump_only=True)
@@ -73,6 +78,8 @@ class FraudFlagOut(Schema):
 
 
 class LoanOut(Schema):
+    is_tagged = True
+
     id = Id(dump_only=True)
     external_id = fields.String(dump_only=True, allow_none=True)
     customer_id = Id(dump_only=True)
@@ -115,7 +122,7 @@ class LoanEventOut(Schema):
 
 
 class FactorOut(Schema):
-    """`input` x `weight` = `contribution`."""
+    """`contribution` is `input` x `weight`; all are shown to twelve decimals."""
 
     name = fields.String(dump_only=True)
     input = Exact(dump_only=True)
@@ -124,7 +131,7 @@ class FactorOut(Schema):
 
 
 class RiskOut(Schema):
-    """The contributions sum to `unrounded`, which clamped and rounded half-even is the score."""
+    """The contributions sum to `unrounded`; the score is computed on exact fractions."""
 
     risk_score = Score(attribute="score", dump_only=True)
     unrounded = Exact(dump_only=True)

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 from uuid_utils.compat import uuid7
 
 from app import config
 from app.db import Base, db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
-from app.models import LoginSession, Role, User
+from app.models import LoginFailures, LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, passwords
 from app.services.access import Actor
+
+UNSYNCED = {"synchronize_session": False}
 
 # On the tables and built once, because every request asks it.
 _users, _sessions = Base.metadata.tables["users"], Base.metadata.tables["login_sessions"]
@@ -85,6 +87,8 @@ def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
         is_reused = session.refresh_id != refresh_id
         if is_reused:
             session.ended_at = now()
+            thief = Actor(id=user_id, role=session.user.role, session_id=session_id)
+            audit.record(thief, "session.refresh_reused", session)
         else:
             session.refresh_id = uuid7()
             session.expires_at = _expiry()
@@ -97,14 +101,31 @@ def log_out(actor: Actor) -> None:
     """End the actor's session; its access and refresh tokens are dead at once."""
     actor.must_be_user()
     with transaction():
-        end_sessions(LoginSession.id == actor.session_id)
+        session = db.session.get_one(LoginSession, actor.session_id, with_for_update=True)
+        session.ended_at = now()
+        audit.record(actor, "session.ended", session)
 
 
-def end_sessions(*conditions: object) -> None:
+def forget_expired() -> int:
+    """Delete sessions and counts of failures whose time is over; answers how many rows."""
+    with transaction():
+        deleted = [
+            db.session.execute(
+                delete(table).where(column <= now()).returning(column), execution_options=UNSYNCED
+            ).all()
+            for table, column in (
+                (LoginSession, LoginSession.expires_at),
+                (LoginFailures, LoginFailures.window_ends_at),
+            )
+        ]
+    return sum(map(len, deleted))
+
+
+def end_sessions(*conditions: ColumnElement[bool]) -> None:
     """End every open session that meets the conditions, in the transaction at work."""
     db.session.execute(
         update(LoginSession)
-        .where(LoginSession.ended_at.is_(None), *conditions)  # type: ignore[arg-type]
+        .where(LoginSession.ended_at.is_(None), *conditions)
         .values(ended_at=now())
     )
 

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import db
-from app.errors import CreditLimitExceeded
+from app.errors import CreditLimitExceeded, CustomerNotFound
 from app.models import Customer, Loan, LoanStatus
 from app.models.loan import AWAITED
-from app.services.access import Actor, find_customer
+from app.services.access import Actor, named, visible_customers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,14 @@ class Balance:
 
 def balance(actor: Actor, ref: str) -> Balance:
     """What the customer owes and has applied for, against their line of credit."""
-    customer = find_customer(actor, ref)
-    return Balance(customer.external_id, customer.credit_limit, _total_debt(customer))
+    debt = _debt_of(Customer.id).correlate(Customer).scalar_subquery()
+    query = visible_customers(actor).where(named(Customer, ref))
+    row = db.session.execute(
+        query.with_only_columns(Customer.external_id, Customer.credit_limit, debt)
+    ).one_or_none()
+    if row is None:
+        raise CustomerNotFound
+    return Balance(*row)
 
 
 def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
@@ -38,7 +46,9 @@ def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
     """
     if customer.credit_limit is None:
         return
-    debt = _total_debt(customer, besides=loan)
+    # Of all the customer's loans, whoever may see them.
+    others = _debt_of(customer.id).where(Loan.id != loan.id)
+    debt: Decimal = db.session.execute(others).scalar_one()
     if debt + loan.amount > customer.credit_limit:
         available = max(customer.credit_limit - debt, Decimal("0.00"))
         raise CreditLimitExceeded(
@@ -46,12 +56,8 @@ def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
         )
 
 
-def _total_debt(customer: Customer, *, besides: Loan | None = None) -> Decimal:
+def _debt_of(customer_id: UUID | InstrumentedAttribute[UUID]) -> Select[Decimal]:
     committed = func.sum(Loan.amount).filter(Loan.status.in_(AWAITED))
     owed = func.sum(Loan.outstanding).filter(Loan.status == LoanStatus.ACTIVE)
-    query = select(func.coalesce(committed, 0) + func.coalesce(owed, 0))
-    query = query.where(Loan.customer_id == customer.id)
-    if besides is not None:
-        query = query.where(Loan.id != besides.id)
-    debt: Decimal = db.session.execute(query).scalar_one()
-    return debt
+    debt = func.coalesce(committed, 0) + func.coalesce(owed, 0)
+    return select(debt).where(Loan.customer_id == customer_id)

@@ -58,9 +58,8 @@ def change(actor: Actor, ref: str, **values: Any) -> Customer:
     with transaction():
         customer = find_customer(actor, ref, lock=True)
         _must_be_theirs_to_set(actor, values)
-        for name, value in values.items():
-            setattr(customer, name, value)
-        audit.record(actor, "customer.changed", customer, fields=sorted(values))
+        if changed := customer.assign(values):
+            audit.record(actor, "customer.changed", customer, fields=changed)
     return customer
 
 

@@ -122,7 +122,7 @@ def change(
         actor.must_be_admin()
     with transaction():
         loan, customer = lock_loan_and_customer(actor, ref)
-        if values:
+        if values or status is None:
             _edit(actor, customer, loan, values)
         if status is not None:
             decisions.take(actor, customer, loan, status, reason)
@@ -132,13 +132,13 @@ def change(
 def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) -> None:
     if loan.status not in EDITABLE:
         raise LoanNotEditable(f"An application that is {loan.status} can no longer be edited.")
-    for name, value in values.items():
-        setattr(loan, name, value)
-    if SCORED_BY & values.keys():
+    changed = loan.assign(values)
+    if SCORED_BY.intersection(changed):
         loan.risk_score = _assess(loan).score
-    if "amount" in values:
+    if "amount" in changed:
         credit.must_fit_the_limit(customer, loan)
-    audit.record(actor, "loan.edited", loan, fields=sorted(values))
+    if changed:
+        audit.record(actor, "loan.edited", loan, fields=changed)
 
 
 def _assess(loan: Loan) -> risk.Assessment:

@@ -30,7 +30,11 @@ def page_of(
     page_size: int,
     options: Sequence[ExecutableOption] = (),
 ) -> Page[Row]:
-    """One page of `query` in a total order, with the exact count of all its rows."""
+    """One page of `query` in a total order, with the exact count of all its rows.
+
+    Count, rows and what `options` load are statements of their own: a write in between may show in
+    one and not yet in the other.
+    """
     total = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
     offset = (page - 1) * page_size
     if offset >= total:
@@ -38,7 +42,7 @@ def page_of(
     rows = db.session.scalars(
         query.options(*options).order_by(*order).offset(offset).limit(page_size)
     )
-    return Page(rows.unique().all(), total, page, page_size)
+    return Page(rows.all(), total, page, page_size)
 
 
 def newest_first(model: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

@@ -1,5 +1,7 @@
 """Passwords: what may be one, and Argon2 around them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from threading import BoundedSemaphore, Lock
 
@@ -7,9 +9,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app import config
-from app.errors import WeakPassword
+from app.errors import HashingBusy, WeakPassword
 
 LONGEST = 128
+SLOT_WAIT_SECONDS = 2.0
 
 
 @cache
@@ -21,6 +24,18 @@ def _slots(concurrency: int) -> BoundedSemaphore:
     """Argon2 takes its memory per hash: without a bound, a burst of log-ins takes the machine's."""
     with _making:  # a cache alone would let the first burst make one for each thread
         return _made_slots(concurrency)
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    """One of the places to hash in; raises HashingBusy rather than keep a thread waiting."""
+    slots = _slots(config.current().argon2_concurrency)
+    if not slots.acquire(timeout=SLOT_WAIT_SECONDS):
+        raise HashingBusy
+    try:
+        yield
+    finally:
+        slots.release()
 
 
 _making = Lock()
@@ -55,15 +70,14 @@ def must_be_acceptable(password: str, *, email: str) -> None:
 
 def hashed(password: str) -> str:
     """Argon2id with the cost of the present settings."""
-    settings = config.current()
-    with _slots(settings.argon2_concurrency):
+    with _slot():
         return _current_hasher().hash(password)
 
 
 def matches(password: str, password_hash: str | None) -> bool:
     """Whether the password is the hashed one; None, for nobody, takes the same time to refuse."""
     settings = config.current()
-    with _slots(settings.argon2_concurrency):
+    with _slot():
         stand_in = _nobodys_hash(settings.argon2_time_cost, settings.argon2_memory_kib)
         try:
             _current_hasher().verify(password_hash or stand_in, password)

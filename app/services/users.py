@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import exists, func, select
 
 from app import config
@@ -11,7 +10,6 @@ from app.db import db, transaction
 from app.errors import (
     AdminOnly,
     Contended,
-    Invalid,
     LastAdmin,
     Unauthenticated,
     UserNotFound,
@@ -44,7 +42,7 @@ def register(
     user = User(email=email, password_hash=passwords.hashed(password), nickname=nickname)
     with transaction():
         if may_bootstrap:
-            db.session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
+            _lock_bootstrap()
             if _any_user():
                 granted = _role_granted(actor, role)
         _add(actor, user, granted)
@@ -52,11 +50,11 @@ def register(
 
 
 def create_admin(*, email: str, password: str) -> User:
-    """Add an admin from the command line. Raises Invalid, EmailTaken, WeakPassword."""
-    email = _normalized(email)
+    """Add an admin from the command line. Raises EmailTaken, WeakPassword."""
     passwords.must_be_acceptable(password, email=email)
     user = User(email=email, password_hash=passwords.hashed(password))
     with transaction():
+        _lock_bootstrap()
         _add(None, user, Role.ADMIN, kind="console")
     return user
 
@@ -98,8 +96,8 @@ def change_self(actor: Actor, *, nickname: str | None) -> User:
     actor.must_be_user()
     with transaction():
         user = _find(actor, actor.id, lock=True)
-        user.nickname = nickname
-        audit.record(actor, "user.changed", user, fields=["nickname"])
+        if changed := user.assign({"nickname": nickname}):
+            audit.record(actor, "user.changed", user, fields=changed)
     return user
 
 
@@ -112,13 +110,13 @@ def change(actor: Actor, user_id: UUID, **values: Any) -> User:
     with transaction():
         admins = _lock_active_admins()
         user = _find(actor, user_id, lock=True)
-        for name, value in values.items():
-            setattr(user, name, value)
+        changed = user.assign(values)
         if admins == [user.id] and not (user.is_active and user.role == Role.ADMIN):
             raise LastAdmin
         if not user.is_active:
             auth.end_sessions(LoginSession.user_id == user.id)
-        audit.record(actor, "user.changed", user, fields=sorted(values))
+        if changed:
+            audit.record(actor, "user.changed", user, fields=changed)
     return user
 
 
@@ -145,23 +143,16 @@ def change_password(actor: Actor, *, current_password: str, new_password: str) -
         audit.record(actor, "user.password_changed", user)
 
 
+def _lock_bootstrap() -> None:
+    db.session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
+
+
 def _add(actor: Actor | None, user: User, role: Role, kind: Kind = "user") -> None:
     """Add the user in the transaction at work; with no actor, by their own hand."""
     user.role = role
     db.session.add(user)
     by = actor or Actor(id=user.id, role=role, kind=kind)
     audit.record(by, "user.registered", user, role=role)
-
-
-def _normalized(email: str) -> str:
-    try:
-        checked = validate_email(
-            email, check_deliverability=False, globally_deliverable=False, test_environment=True
-        )
-    except EmailNotValidError:
-        reason = "Not a valid e-mail address."
-        raise Invalid({"email": [reason]}, reason) from None
-    return checked.normalized
 
 
 def _role_granted(actor: Actor | None, wanted: Role | None) -> Role:

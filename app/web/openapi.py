@@ -1,8 +1,7 @@
 """The OpenAPI 3.1 document, built from the contracts that the routes run by."""
 
 import re
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -40,14 +39,20 @@ PAGE_HEADERS = {
 }
 
 
+ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
+
+
 class Undocumented(Exception):
     """A route without a contract."""
 
 
-@cache
 def text(app: Flask) -> bytes:
     """The document as it is served and committed; built once an application."""
-    return orjson.dumps(build(app), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if "openapi" not in app.extensions:
+        layout = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        app.extensions["openapi"] = orjson.dumps(build(app), option=layout)
+    built: bytes = app.extensions["openapi"]
+    return built
 
 
 def build(app: Flask) -> dict[str, Any]:
@@ -114,6 +119,13 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"in": "path", "name": name, "required": True, "schema": schema}
     if contract.query is not None:
         yield {"in": "query", "schema": contract.query}
+    if _is_tagged(contract) and "GET" in (rule.methods or ()):
+        yield {
+            "in": "header",
+            "name": "If-None-Match",
+            "description": "The entity tag the caller already has.",
+            "schema": {"type": "string"},
+        }
     if contract.conditional:
         yield {
             "in": "header",
@@ -127,7 +139,7 @@ def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
     responses: dict[str, Any] = {str(contract.status): _success(contract)}
     refusals: dict[int, list[str]] = {400: [], 422: [], 503: []}
     for error in _refusals(rule, contract):
-        refusals.setdefault(status_of(error), []).append(error.title)
+        refusals.setdefault(status_of(error), []).append(f"{error.title} (`{error.code()}`)")
     if contract.body is not None:
         refusals |= {413: [], 415: []}
     for status, titles in sorted(refusals.items()):
@@ -136,6 +148,10 @@ def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
             "description": "; ".join(dict.fromkeys(titles)) or name,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+        if status in (429, 503):
+            responses[str(status)]["headers"] = _headers({"Retry-After": "Seconds to wait."})
+    if _is_tagged(contract) and "GET" in (rule.methods or ()):
+        responses["304"] = {"description": "Not Modified", "headers": _headers(ENTITY_TAG)}
     if contract.is_down is not None:
         responses["503"] = _success(contract)
     return responses
@@ -163,12 +179,23 @@ def _success(contract: Contract) -> dict[str, Any]:
     headers = dict(PAGE_HEADERS) if contract.is_list else {}
     if contract.location:
         headers["Location"] = "Where the new record is found."
+    if _is_tagged(contract):
+        headers |= ENTITY_TAG
     if headers:
-        response["headers"] = {
-            name: {"description": meaning, "schema": {"type": "string"}}
-            for name, meaning in headers.items()
-        }
+        response["headers"] = _headers(headers)
     return response
+
+
+def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": meaning, "schema": {"type": "string"}}
+        for name, meaning in meanings.items()
+    }
+
+
+def _is_tagged(contract: Contract) -> bool:
+    """Whether it answers one record that carries an entity tag."""
+    return getattr(contract.returns, "is_tagged", False) and not contract.is_list
 
 
 def _add_components(spec: APISpec, app: Flask) -> None:

@@ -14,8 +14,8 @@ SIGNING_IN = (
     Mutant(
         "one first admin",
         USERS,
-        "            db.session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))\n",
-        "",
+        "            _lock_bootstrap()\n            if",
+        "            if",
         "tests/routes/test_registration.py -k fifty",
     ),
     Mutant(
@@ -35,14 +35,14 @@ SIGNING_IN = (
     Mutant(
         "hashes within the bound",
         PASSWORDS,
-        "    with _slots(settings.argon2_concurrency):\n        return",
+        "    with _slot():\n        return",
         "    if settings:\n        return",
         "tests/services/test_passwords.py",
     ),
     Mutant(
         "matches within the bound",
         PASSWORDS,
-        "    with _slots(settings.argon2_concurrency):\n        stand_in",
+        "    with _slot():\n        stand_in",
         "    if settings:\n        stand_in",
         "tests/services/test_passwords.py",
     ),

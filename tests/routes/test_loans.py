@@ -129,6 +129,20 @@ def test_a_decided_application_is_not_edited(admin: Caller, deed: str) -> None:
     assert (refused.status_code, refused.json["code"]) == (409, "loan-not-editable")
 
 
+@pytest.mark.parametrize("body", [{}, {"amount": "25000.00"}])
+def test_nor_is_it_edited_in_nothing(admin: Caller, body: dict[str, str]) -> None:
+    loan = admin.make_loan()
+    assert admin.patch(f"/loans/{loan['id']}", body).json == loan
+    admin.post(f"/loans/{loan['id']}/reject")
+    assert admin.patch(f"/loans/{loan['id']}", body).status_code == 409
+
+
+def test_a_reason_goes_with_a_decision(admin: Caller) -> None:
+    loan = admin.make_loan()
+    refused = admin.patch(f"/loans/{loan['id']}", {"reason": "why not"})
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["reason"])
+
+
 def test_a_flagged_application_may_still_be_edited(admin: Caller) -> None:
     loan = admin.make_loan()
     admin.post(f"/loans/{loan['id']}/flag", {"reason": "odd"})

@@ -258,9 +258,9 @@ def test_an_admin_of_the_command_line_is_on_record_as_such(anyone: Caller) -> No
 @pytest.mark.parametrize(
     ("email", "password", "message"),
     [
-        ("nobody", PASSWORD, "Not a valid e-mail address."),
+        ("nobody", PASSWORD, "email: Not a valid e-mail address."),
         ("a@b.example", "short", "A password has 8 to 128 characters."),
-        ("a@b.example", "x" * 129, "A password has 8 to 128 characters."),
+        ("a@b.example", "x" * 129, "password: Must have 1 to 128 characters."),
         ("Taken@lender.example.com", PASSWORD, "This e-mail is already in use."),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from app.config import Settings
 from tests.factories import Caller
 
+LIKE_BEFORE = {"first_name": "Ada", "phone": None}
 NOTHING = {
     "total": 0,
     "by_status": {
@@ -163,6 +164,21 @@ def test_the_trail_is_filtered_and_paged(admin: Caller, officer: Caller) -> None
     today = datetime.now(UTC).date()
     assert admin.get(f"/reports/audit?from={today}&to={today}").json
     assert admin.get("/reports/audit?to=2020-01-01").json == []
+
+
+def test_a_change_of_nothing_leaves_no_trace(admin: Caller) -> None:
+    customer = admin.make_customer()
+    before = admin.get("/reports/audit").headers["X-Total-Count"]
+    same = admin.patch(f"/customers/{customer['id']}", {"first_name": customer["first_name"]})
+    assert (same.status_code, same.json) == (200, customer)
+    assert admin.get("/reports/audit").headers["X-Total-Count"] == before
+
+
+def test_the_trail_names_the_fields_that_changed(admin: Caller) -> None:
+    customer = admin.make_customer()
+    admin.patch(f"/customers/{customer['id']}", {**LIKE_BEFORE, "last_name": "New"})
+    event = admin.get(f"/reports/audit?subject_id={customer['id']}").json[0]
+    assert (event["action"], event["details"]) == ("customer.changed", {"fields": ["last_name"]})
 
 
 def test_a_refused_deed_leaves_no_trace(admin: Caller, officer: Caller) -> None:

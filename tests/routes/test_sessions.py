@@ -268,3 +268,22 @@ def test_a_deactivation_beats_a_log_in_sent_at_once_or_ends_its_session(
         assert changed.status_code == 200
         if admitted.status_code == 200:
             assert is_over(holders(officer, admitted.get_json())[0])
+
+
+def test_the_end_of_a_session_is_on_the_record(admin: Caller, lender: Lender) -> None:
+    other = lender.user(Role.OFFICER)
+    _, holder = session_of(other)
+    assert holder.post("/auth/refresh").status_code == 200
+    assert holder.post("/auth/refresh").status_code == 401
+    assert lender.user(Role.OFFICER).post("/auth/logout").status_code == 204
+    told = {event["action"] for event in admin.get("/reports/audit").json}
+    assert {"session.refresh_reused", "session.ended"} <= told
+
+
+def test_what_has_had_its_time_is_forgotten(app: Flask, admin: Caller) -> None:
+    log_in(app, "nobody@example.com", "wrong")
+    runner = app.test_cli_runner()
+    assert runner.invoke(args=["forget-expired"]).output == "0 rows deleted.\n"
+    execute(app, "UPDATE login_failures SET window_ends_at = now()")
+    assert runner.invoke(args=["forget-expired"]).output == "1 rows deleted.\n"
+    assert admin.get("/auth/users/me").status_code == 200

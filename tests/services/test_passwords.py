@@ -1,6 +1,7 @@
 """Argon2 within bounds."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -62,3 +63,18 @@ def test_the_place_is_free_again_after_a_wrong_password(
 def test_nobodys_hash_matches_nothing(app: Flask) -> None:
     with app.app_context():
         assert not passwords.matches("nobody has this password", None)
+
+
+@pytest.mark.usefixtures("clean")
+def test_nobody_waits_for_ever_to_be_hashed(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(ARGON2_CONCURRENCY="3")
+    monkeypatch.setattr(passwords, "SLOT_WAIT_SECONDS", 0)
+    with app.app_context(), ExitStack() as taken:
+        for _ in range(3):
+            taken.enter_context(passwords._slot())
+        login = {"email": "a@example.com", "password": "whatever"}
+        refused = app.test_client().post("/auth/login", json=login)
+    assert (refused.status_code, refused.json["code"]) == (503, "hashing-busy")
+    assert refused.headers["Retry-After"] == "1"
