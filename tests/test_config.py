@@ -1,6 +1,9 @@
 """Settings: read once, typed, and refused where they would be dangerous."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -95,3 +98,14 @@ def test_only_production_asks_for_the_command_line_for_its_first_admin(
 def test_the_example_file_names_every_variable() -> None:
     named = set(re.findall(r"^#?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert set(VARIABLES) <= named
+
+
+def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str]) -> None:
+    unsafe = {**os.environ, **environ, "APP_ENV": "production", "SECRET_KEY": "short", "PORT": "0"}
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=unsafe, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 3
+    assert "SECRET_KEY: shorter than 32 characters." in done.stderr
+    assert "Traceback" not in done.stderr
