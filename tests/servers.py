@@ -14,10 +14,12 @@ from psycopg import sql
 
 from app.local.folder import Folder
 from app.local.postgres import Postgres
+from app.local.processes import wait_until
 from app.local.valkey import Valkey
 
 LOCAL = Path(__file__).parents[1] / ".local"
 SUFFIX = "_test"
+LAST_WRITES_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,13 @@ def fresh_folder() -> Iterator[Path]:
         try:
             yield path
         finally:
-            shutil.rmtree(path)
+            wait_until(lambda: _is_removed(path), LAST_WRITES_SECONDS)
+
+
+def _is_removed(folder: Path) -> bool:
+    """Whether it could be removed; a process that is just ending may still write into it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def _remove_unless_held(folder: Path) -> None:

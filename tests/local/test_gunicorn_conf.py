@@ -54,7 +54,8 @@ def test_the_metrics_folder_is_empty_at_the_start_and_ours_is_gone_at_the_end(
     left_over.touch()
     with (project / "wsgi.py").open("a") as wsgi:
         wsgi.write(
-            "import os\nprint('metrics:', os.listdir(os.environ['PROMETHEUS_MULTIPROC_DIR']))"
+            "import os\n"
+            "print('metrics:', os.listdir(os.environ['PROMETHEUS_MULTIPROC_DIR']), flush=True)"
         )
     settings = {"PROMETHEUS_MULTIPROC_DIR": str(left_over.parent)} if given else {}
     gunicorn = launch("-m", *GUNICORN, TMPDIR=str(temporary), **settings)
