@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,23 @@ from flask import current_app
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
+from app.rules import fraud, limits, risk
+from app.rules.limits import Limit
+
 DEVELOPMENT_SECRET = "only-for-development-and-refused-elsewhere"  # noqa: S105
 SECRET_MIN_LENGTH = 32
 ARGON2_MEMORY_LEAST = 19_456  # KiB; OWASP's floor for Argon2id with two passes
+# Domains at which anyone gets an address: how many customers share one says nothing.
+PUBLIC_EMAIL_PROVIDERS = (
+    "126.com,163.com,aol.com,bol.com.br,daum.net,fastmail.com,free.fr,gmail.com,gmx.at,gmx.ch,"
+    "gmx.com,gmx.de,gmx.net,googlemail.com,hanmail.net,hey.com,hotmail.co.uk,hotmail.com,"
+    "hotmail.de,hotmail.es,hotmail.fr,hotmail.it,icloud.com,interia.pl,laposte.net,libero.it,"
+    "live.com,mac.com,mail.com,mail.ru,me.com,msn.com,naver.com,o2.pl,orange.fr,outlook.com,"
+    "outlook.de,outlook.es,outlook.fr,pm.me,proton.me,protonmail.com,qq.com,rediffmail.com,"
+    "seznam.cz,sfr.fr,sina.com,t-online.de,terra.com.br,tuta.com,tutanota.com,uol.com.br,"
+    "virgilio.it,web.de,wp.pl,yahoo.co.in,yahoo.co.jp,yahoo.co.uk,yahoo.com,yahoo.com.br,yahoo.de,"
+    "yahoo.es,yahoo.fr,yahoo.in,yahoo.it,yandex.com,yandex.ru,ymail.com,zoho.com"
+)
 DOTENV = Path(__file__).parent.parent / ".env"
 
 
@@ -23,6 +38,14 @@ class Environment(StrEnum):
     TESTING = "testing"
     STAGING = "staging"
     PRODUCTION = "production"
+
+
+class SmtpSecurity(StrEnum):
+    """How the way to the mail server is protected: from the first byte, after a greeting, not."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
 
 
 class UnsafeSettings(SystemExit):
@@ -61,6 +84,17 @@ class Settings:
     cors_origins: tuple[str, ...]
     metrics_token: str
     prometheus_multiproc_dir: str
+    cache_enabled: bool
+    fraud: Mapping[str, Limit]
+    public_email_providers: frozenset[str]
+    auto_approve_below: Decimal | None
+    auto_approve_risk_below: Decimal
+    smtp_host: str
+    smtp_port: int
+    smtp_security: SmtpSecurity
+    smtp_username: str
+    smtp_password: str
+    mail_from: str
 
     @property
     def is_exposed(self) -> bool:
@@ -73,6 +107,20 @@ class _Names(fields.Field[tuple[str, ...]]):
 
     def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[str, ...]:
         return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+class _Limit(fields.Field[Limit]):
+    """The limit of one fraud rule: on, off, threshold=…, window=…, separated by commas."""
+
+    def __init__(self, rule: fraud.Rule) -> None:
+        super().__init__(load_default=rule.limit)
+        self.rule = rule
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> Limit:
+        try:
+            return limits.changed(self.rule.limit, value, takes=self.rule.takes)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
 
 
 def _whole(default: int, least: int, most: int) -> fields.Integer:
@@ -115,9 +163,27 @@ class _Variables(Schema):
     cors_origins = _Names(load_default=())
     metrics_token = fields.String(load_default="")
     prometheus_multiproc_dir = fields.String(load_default="")
+    cache_enabled = fields.Boolean(load_default=True)
+    public_email_providers = _Names(load_default=tuple(PUBLIC_EMAIL_PROVIDERS.split(",")))
+    auto_approve_below = fields.Decimal(
+        load_default=None, validate=Range(Decimal("0.01"), Decimal("999999999999.99"))
+    )
+    auto_approve_risk_below = fields.Decimal(
+        load_default=Decimal("0.50"), validate=Range(0, risk.ACCEPTABLE_BELOW)
+    )
+    smtp_host = fields.String(load_default="")
+    smtp_port = _whole(587, 1, 65_535)
+    smtp_security = fields.Enum(SmtpSecurity, by_value=True, load_default=SmtpSecurity.STARTTLS)
+    smtp_username = fields.String(load_default="")
+    smtp_password = fields.String(load_default="")
+    mail_from = fields.Email(load_default="loans@localhost.localdomain")
 
 
-VARIABLES = tuple(name.upper() for name in _Variables().fields)
+FRAUD_VARIABLES = {f"fraud_{name.replace('-', '_')}": name for name in fraud.RULES}
+_SCHEMA = _Variables.from_dict(
+    {variable: _Limit(fraud.RULES[name]) for variable, name in FRAUD_VARIABLES.items()}
+)
+VARIABLES = tuple(name.upper() for name in _SCHEMA().fields)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -129,11 +195,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         environ = {**_dotenv(), **os.environ}
     given = {name.lower(): environ[name] for name in VARIABLES if environ.get(name)}
     try:
-        values: dict[str, Any] = _Variables().load(given)
+        values: dict[str, Any] = _SCHEMA().load(given)
     except ValidationError as error:
         reasons = [f"{name.upper()}: {reason}" for name, reason in error.messages_dict.items()]
         raise UnsafeSettings(_refusal(reasons)) from None
     values.setdefault("bootstrap_by_registration", values["app_env"] != Environment.PRODUCTION)
+    values["fraud"] = {name: values.pop(variable) for variable, name in FRAUD_VARIABLES.items()}
+    values["public_email_providers"] = frozenset(map(str.lower, values["public_email_providers"]))
     settings = Settings(**values)
     if reasons := _dangers(settings):
         raise UnsafeSettings(_refusal(reasons))
@@ -160,6 +228,8 @@ def _dangers(settings: Settings) -> list[str]:
         "CORS_ORIGINS: a wildcard lets any site use a visitor's session.": any(
             "*" in origin for origin in settings.cors_origins
         ),
+        "SMTP_SECURITY: a password must not travel in the clear.": bool(settings.smtp_password)
+        and settings.smtp_security is SmtpSecurity.NONE,
     }
     return [reason for reason, dangerous in checks.items() if dangerous]
 

@@ -4,6 +4,7 @@ Connections autocommit, so that a read costs one round trip and holds no snapsho
 refuses to flush, update or delete outside `transaction()`.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +22,8 @@ from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from app.config import Settings
 from app.errors import Contended, DatabaseAway, DatabaseBusy, DomainError
 
+log = logging.getLogger(__name__)
+
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -29,6 +32,8 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 MONEY = Numeric(14, 2)
+
+Hook = Callable[[], object]
 
 
 class Base(DeclarativeBase):
@@ -41,18 +46,8 @@ _OPEN = "open transaction"
 _refusals: dict[str, type[DomainError]] = {}
 
 
-class Transaction:
-    """What is to follow the commit: hooks run in order, and only if the commit happened."""
-
-    def __init__(self) -> None:
-        self.hooks: list[Callable[[], object]] = []
-
-    def after(self, hook: Callable[[], object]) -> None:
-        self.hooks.append(hook)
-
-
 @contextmanager
-def transaction() -> Iterator[Transaction]:
+def transaction() -> Iterator[None]:
     """Open the one transaction of a service call: commit at its end, roll back on any exception.
 
     Whatever the session had read before is forgotten, so no stale copy is judged. Raises Contended
@@ -62,18 +57,28 @@ def transaction() -> Iterator[Transaction]:
     if _OPEN in session.info:
         raise RuntimeError("transaction() does not nest: call a private helper instead")
     session.rollback()
-    opened = session.info[_OPEN] = Transaction()
+    hooks: list[Hook] = []
+    session.info[_OPEN] = hooks
     try:
         session.connection(execution_options={"isolation_level": "READ COMMITTED"})
-        yield opened
+        yield
         session.commit()
     except BaseException:
         session.rollback()
         raise
     finally:
         del session.info[_OPEN]
-    for hook in opened.hooks:
-        hook()
+    for hook in hooks:
+        _run(hook)
+
+
+def after_commit(hook: Hook) -> None:
+    """Run `hook` once the transaction at work is committed; never if it is rolled back.
+
+    The deed is done by then: a hook that fails is logged and changes nothing of the answer.
+    """
+    hooks: list[Hook] = db.session().info[_OPEN]
+    hooks.append(hook)
 
 
 def refuses(constraint: str, error: type[DomainError]) -> None:
@@ -107,6 +112,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         "connect_args": {"options": limits, "connect_timeout": 3},
     }
     db.init_app(app)
+
+
+def _run(hook: Hook) -> None:
+    try:
+        hook()
+    except Exception:
+        log.exception("a hook after the commit failed")
 
 
 def _translated(cause: psycopg.Error) -> DomainError | None:

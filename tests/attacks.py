@@ -45,8 +45,8 @@ Field = fields.Field[Any]
 
 _numbers = count(1)
 
-# What changes with every log-in, and is no business record.
-TECHNICAL = {"login_sessions", "login_failures"}
+# What changes with every log-in or on its own, and is no business record.
+TECHNICAL = {"login_sessions", "login_failures", "generations", "flag_notices"}
 MEMBERS = {"type", "title", "status", "code", "detail", "message", "request_id"}
 
 # A body that each schema accepts, with `{customer}` and the like filled in.

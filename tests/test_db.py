@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db import Base, _refusals, db, transaction
+from app.db import Base, _refusals, after_commit, db, transaction
 from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
 from app.models import Customer, LoginFailures, User
 from app.models.base import now
@@ -71,9 +71,9 @@ def test_a_statement_that_writes_outside_a_transaction_is_refused() -> None:
 @pytest.mark.usefixtures("context")
 def test_what_follows_a_commit_runs_after_it_and_in_order() -> None:
     seen: list[Any] = []
-    with transaction() as opened:
-        opened.after(lambda: seen.append(stored()))
-        opened.after(lambda: seen.append("second"))
+    with transaction():
+        after_commit(lambda: seen.append(stored()))
+        after_commit(lambda: seen.append("second"))
         db.session.add(failures(b"kept"))
         assert seen == []
     assert seen == [{b"kept"}, "second"]
@@ -84,8 +84,8 @@ def test_nothing_follows_a_transaction_that_failed() -> None:
     seen: list[str] = []
 
     def failing() -> None:
-        with transaction() as opened:
-            opened.after(lambda: seen.append("ran"))
+        with transaction():
+            after_commit(lambda: seen.append("ran"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -175,3 +175,13 @@ def test_a_violation_is_translated_by_the_constraints_name(lender: Lender) -> No
     assert first is not None
     with pytest.raises(EmailTaken), transaction():
         db.session.add(User(email="sAME@example.com", password_hash="-", role="officer"))
+
+
+@pytest.mark.usefixtures("context")
+def test_a_hook_that_fails_undoes_nothing_and_stops_no_other() -> None:
+    seen: list[str] = []
+    with transaction():
+        after_commit(lambda: 1 / 0)
+        after_commit(lambda: seen.append("second"))
+        db.session.add(failures(b"kept"))
+    assert (stored(), seen) == ({b"kept"}, ["second"])

@@ -2,6 +2,7 @@
 
 from app.models.audit import AuditEvent
 from app.models.customer import Customer, CustomerStatus, RetiredExternalId
+from app.models.generation import Generation
 from app.models.loan import (
     FlagClearance,
     FraudFlag,
@@ -10,6 +11,7 @@ from app.models.loan import (
     LoanStatus,
     Severity,
 )
+from app.models.notice import FlagNotice
 from app.models.user import ApiKey, LoginFailures, LoginSession, Role, User
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "Customer",
     "CustomerStatus",
     "FlagClearance",
+    "FlagNotice",
     "FraudFlag",
+    "Generation",
     "Loan",
     "LoanEvent",
     "LoanStatus",

@@ -5,7 +5,9 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, func
+from phonenumbers import normalize_digits_only
+from sqlalchemy import CheckConstraint, ColumnElement, Index, String, func, literal_column
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, refuses
@@ -57,8 +59,31 @@ class Customer(Versioned, Timestamped, Base):
     preapproved_at: Mapped[datetime | None]
     created_by: Mapped[UUID]
 
+    @hybrid_property
+    def email_domain(self) -> str | None:
+        """What follows the @, in lower case; an address is stored with its domain normalized."""
+        return None if self.email is None else self.email.rpartition("@")[2].lower()
+
+    @email_domain.inplace.expression
+    @classmethod
+    def _email_domain_in_sql(cls) -> ColumnElement[str | None]:
+        return func.lower(func.split_part(cls.email, "@", literal_column("-1")))
+
+    @hybrid_property
+    def phone_digits(self) -> str | None:
+        """The phone without the punctuation people write it with."""
+        return None if self.phone is None else normalize_digits_only(self.phone)
+
+    @phone_digits.inplace.expression
+    @classmethod
+    def _phone_digits_in_sql(cls) -> ColumnElement[str | None]:
+        # A stored phone has ASCII digits and punctuation only: this is all that normalizing does.
+        return func.regexp_replace(cls.phone, *map(literal_column, ("'[^0-9]'", "''", "'g'")))
+
 
 Index("uq_customers_email", func.lower(Customer.email), unique=True)
+Index("ix_customers_email_domain", Customer.email_domain)
+Index("ix_customers_phone_digits", Customer.phone_digits)
 
 
 class RetiredExternalId(Base):

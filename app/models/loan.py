@@ -120,8 +120,11 @@ class Loan(Versioned, Timestamped, Base):
     def customer_external_id(self) -> str | None:
         return self.customer.external_id
 
-    def move_to(self, status: LoanStatus, *, by: UUID, reason: str | None = None) -> None:
-        """The only writer of `status` after birth; raises IllegalTransition off the map."""
+    def move_to(self, status: LoanStatus, *, by: UUID | None, reason: str | None = None) -> None:
+        """The only writer of `status` after birth; raises IllegalTransition off the map.
+
+        `by` is None where the policy decides: the fraud rules, or the automatic approval.
+        """
         if status not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"A loan that is {self.status} cannot become {status}.")
         self.history.add(LoanEvent(from_status=self.status, to_status=status, by=by, reason=reason))
@@ -129,7 +132,10 @@ class Loan(Versioned, Timestamped, Base):
 
 
 class LoanEvent(Identified, Base):
-    """One change of a loan's status; the first has no `from_status`. Append-only."""
+    """One change of a loan's status; the first has no `from_status`. Append-only.
+
+    `by` is a user's or an API key's id, None for the policy.
+    """
 
     __tablename__ = "loan_events"
     __table_args__ = (Index("ix_loan_events_loan_id_at_id", "loan_id", "at", "id"),)
@@ -138,7 +144,7 @@ class LoanEvent(Identified, Base):
     from_status: Mapped[LoanStatus | None] = mapped_column(String(10))
     to_status: Mapped[LoanStatus] = mapped_column(String(10))
     at: Mapped[datetime] = mapped_column(default=now)
-    by: Mapped[UUID]
+    by: Mapped[UUID | None]
     reason: Mapped[str | None] = mapped_column(String(500))
 
 
@@ -168,11 +174,14 @@ class FraudFlag(Identified, Base):
 
 
 class FlagClearance(Base):
-    """A flag answered: it no longer holds the loan up. Append-only."""
+    """A flag answered: it no longer holds the loan up. Append-only.
+
+    `by` is None where a rule, asked again, no longer finds what it had found.
+    """
 
     __tablename__ = "flag_clearances"
 
     flag_id: Mapped[UUID] = mapped_column(ForeignKey("fraud_flags.id"), primary_key=True)
     at: Mapped[datetime] = mapped_column(default=now)
-    by: Mapped[UUID]
+    by: Mapped[UUID | None]
     reason: Mapped[str] = mapped_column(String(500))
