@@ -1,0 +1,58 @@
+"""Work that a process does beside its requests, in a thread of its own."""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+
+from flask import Flask
+
+log = logging.getLogger(__name__)
+
+
+class Background:
+    """Does `work` when woken, and from then on every `pause` seconds, in an app context of its own.
+
+    The thread starts when first woken, hence in the process that needs it and not in the one it was
+    forked from, and ends with it, whatever it is doing. Work that fails is logged and done again.
+    """
+
+    def __init__(self, app: Flask, work: Callable[[], object], *, pause: float) -> None:
+        self._app = app
+        self._work = work
+        self._pause = pause
+        self._starting = Lock()
+        self._woken = Event()
+        self._is_closed = False
+        self._thread: Thread | None = None
+
+    def wake(self) -> None:
+        """Have the work done soon, without waiting for it; nothing once it is closed."""
+        with self._starting:
+            if self._is_closed:
+                return
+            self._woken.set()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = Thread(target=self._run, name="background", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, after the work it may be at; it is not started again."""
+        with self._starting:
+            self._is_closed = True
+            self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._woken.wait(self._pause)
+            self._woken.clear()
+            if not self._is_closed:
+                self._do()
+
+    def _do(self) -> None:
+        try:
+            with self._app.app_context():
+                self._work()
+        except Exception:
+            log.exception("work in the background failed")

@@ -1,0 +1,108 @@
+"""Mail, by SMTP. Where no server is named, as in development, it goes to the log instead."""
+
+import logging
+import smtplib
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+from app import config
+from app.config import Settings, SmtpSecurity
+
+TIMEOUT = 10.0  # seconds, for each answer of the server
+log = logging.getLogger(__name__)
+
+
+class NotSent(Exception):
+    """A mail did not go. The message says why and names no one."""
+
+
+class Refused(NotSent):
+    """The server is there and would not have this one mail; it may take the next."""
+
+
+def send(subject: str, text: str, to: Sequence[str], *, key: str) -> None:
+    """Send one mail to all of `to`, none of whom sees the others. Raises NotSent, Refused.
+
+    `key` becomes the Message-ID: a mail sent again under its key can be told for the same. Sent is
+    what at least one was taken for; how many it was not taken for is logged.
+    """
+    settings = config.current()
+    subject = " ".join(subject.split())  # a line break would begin another header
+    if not settings.smtp_host:
+        _show(settings, subject, text)
+        return
+    try:
+        message = _message(settings.mail_from, subject, text, key)
+        with _server(settings) as server:
+            missed = _hand_over(server, settings.mail_from, to, message)
+    except smtplib.SMTPDataError as error:
+        raise Refused(_cause(error)) from None
+    except (OSError, ValueError) as error:
+        raise NotSent(_cause(error)) from None
+    if missed:
+        log.warning("a mail was not taken for everyone", extra={"missed": missed, "of": len(to)})
+
+
+def _show(settings: Settings, subject: str, text: str) -> None:
+    """What strangers' records say stays out of the log where the service is exposed."""
+    shown = {} if settings.is_exposed else {"text": text}
+    log.info("mail, and no SMTP_HOST to send it by", extra={"subject": subject, **shown})
+
+
+def _message(mail_from: str, subject: str, text: str, key: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = mail_from
+    message["To"] = "undisclosed-recipients:;"
+    message["Subject"] = subject
+    message["Date"] = datetime.now(UTC)
+    message["Message-ID"] = f"<{key}@{mail_from.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"  # so that nobody's absence note answers
+    message.set_content(text)
+    return message
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[smtplib.SMTP]:
+    """The mail server, greeted, its certificate verified, logged in."""
+    host, port = settings.smtp_host, settings.smtp_port
+    server: smtplib.SMTP
+    if settings.smtp_security is SmtpSecurity.TLS:
+        trusted = ssl.create_default_context()
+        server = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=trusted)
+    else:
+        server = smtplib.SMTP(host, port, timeout=TIMEOUT)
+    try:
+        if settings.smtp_security is SmtpSecurity.STARTTLS:
+            server.starttls(context=ssl.create_default_context())
+        if settings.smtp_username:
+            server.login(settings.smtp_username, settings.smtp_password)
+        yield server
+        with suppress(smtplib.SMTPException):  # what was taken is sent, whatever comes of good-bye
+            server.quit()
+    finally:
+        server.close()
+
+
+def _hand_over(
+    server: smtplib.SMTP, mail_from: str, to: Sequence[str], message: EmailMessage
+) -> int:
+    """How many the server would not take it for, or whose address it cannot read."""
+    server.ehlo_or_helo_if_needed()
+    legible = [each for each in to if each.isascii() or server.has_extn("smtputf8")]
+    refused = server.send_message(message, from_addr=mail_from, to_addrs=legible)
+    return len(refused) + len(to) - len(legible)
+
+
+def _cause(error: OSError | ValueError) -> str:
+    """A server's own words may repeat an address, and so may those of a bad value."""
+    kind = type(error).__name__
+    if not isinstance(error, OSError):
+        return kind
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{kind}: {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return f"{kind}: {sorted({code for code, _ in error.recipients.values()})}"
+    return f"{kind}: {error.strerror or error}"
