@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from app import cache, cli, config, db
     from app.routes import blueprints
+    from app.services import notices
     from app.web import logs, metrics, problems, tokens
 
     settings = settings or config.load()
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     for part in (db, cache, tokens, logs):
         part.init_app(app, settings)
-    for part in (metrics, problems, cli):
+    for part in (metrics, problems, notices, cli):
         part.init_app(app)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED_HEADERS))

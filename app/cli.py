@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from app.errors import DomainError
 from app.schemas.auth import RegisterIn
-from app.services import auth, users
+from app.services import auth, notices, users
 from app.web import openapi
 
 
@@ -36,6 +36,13 @@ def forget_expired() -> None:
     click.echo(f"{auth.forget_expired()} rows deleted.")
 
 
+@click.command("send-notices")
+@with_appcontext
+def send_notices() -> None:
+    """Mail the admins what is due about flagged loans: for cron, and what a process left unsent."""
+    click.echo(f"{notices.deliver()} notices sent.")
+
+
 @click.command("write-openapi")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="openapi.json")
 @with_appcontext
@@ -47,4 +54,5 @@ def write_openapi(path: Path) -> None:
 def init_app(app: Flask) -> None:
     app.cli.add_command(create_admin)
     app.cli.add_command(forget_expired)
+    app.cli.add_command(send_notices)
     app.cli.add_command(write_openapi)

@@ -83,7 +83,7 @@ def settings(environ: dict[str, str]) -> Settings:
 
 @pytest.fixture(scope="session")
 def app(settings: Settings) -> Iterator[Flask]:
-    app = create_app(settings)
+    app = quiet(create_app(settings))
     yield app
     disconnect(app)
 
@@ -96,7 +96,7 @@ def make_app(environ: dict[str, str]) -> Iterator[Callable[..., Flask]]:
     def make(**changes: str) -> Flask:
         exposed = changes.get("APP_ENV") in ("staging", "production")
         cost = {"ARGON2_MEMORY_KIB": "19456", "ARGON2_TIME_COST": "2"} if exposed else {}
-        made.append(create_app(config.load({**environ, **cost, **changes})))
+        made.append(quiet(create_app(config.load({**environ, **cost, **changes}))))
         return made[-1]
 
     yield make
@@ -170,7 +170,14 @@ def in_parallel() -> Callable[..., list[Any]]:
     return run
 
 
+def quiet(app: Flask) -> Flask:
+    """Without its own thread, which would meet `sweep` and the next test in the database."""
+    app.extensions["notices"].close()
+    return app
+
+
 def disconnect(app: Flask) -> None:
+    app.extensions["notices"].close()
     with app.app_context():
         db.engine.dispose()
     app.extensions["cache"].close()
