@@ -1,0 +1,158 @@
+"""Redis, which decides nothing: nothing is wrong without it, only slower.
+
+What is kept under a key never changes, so a key has to name all that its value depends on.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain, repeat
+from secrets import token_bytes
+from time import monotonic, sleep
+from typing import Any
+
+from flask import Flask, current_app
+from prometheus_client import Counter
+from redis import Redis
+
+from app.cache import release
+from app.cache.server import Away, Server
+from app.config import Settings
+
+LOOKUPS = Counter("loans_cache_lookups", "Look-ups in the cache.", ("namespace", "outcome"))
+# How long others wait for whoever computes a value; after it they take that one for dead.
+COMPUTING_SECONDS = 5
+PAUSES = (0.002, 0.005, 0.01, 0.02)
+
+# The value; else whether the lock is the caller's now.
+LOCKED = 1
+FIND_OR_LOCK = """
+local value = redis.call('GET', KEYS[1])
+if value then return value end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+return 0
+"""
+UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Values of one kind. `seconds` is how long one is kept, whatever happens."""
+
+    name: str
+    seconds: int
+
+    def key(self, *parts: str | bytes) -> "Key":
+        """The key of what these parts, in this order, and this release lead to."""
+        return Key(self, sha256(repr(parts).encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    namespace: Namespace
+    digest: str
+
+    @property
+    def lock(self) -> str:
+        return f"{self}:lock"
+
+    def __str__(self) -> str:
+        return f"loans:{release.digest()}:{self.namespace.name}:{self.digest}"
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.extensions["cache"] = Server(settings)
+    release.digest()  # now, as long as the files are those that were imported
+
+
+def answers() -> bool:
+    """Whether Redis answers within its time-out now."""
+    return _server().answers()
+
+
+def is_at_hand(namespace: Namespace) -> bool:
+    """Whether a look-up is worth preparing; one that is left out because Redis is away counts."""
+    server = _server()
+    if server.is_on and not server.is_at_hand:
+        _count(namespace, "error")
+    return server.is_at_hand
+
+
+def find(*keys: Key) -> list[bytes | None]:
+    """What is kept under each key, in one round trip."""
+    names = [str(key) for key in keys]
+    try:
+        values: list[Any] = _server().read(lambda redis: redis.mget(names))
+    except Away:
+        for key in keys:
+            _count(key.namespace, "error")
+        return [None] * len(keys)
+    for key, value in zip(keys, values, strict=True):
+        _count(key.namespace, "miss" if value is None else "hit")
+    return values
+
+
+def keep(values: Mapping[Key, bytes]) -> None:
+    """Keep what was computed, in one round trip; Redis may have no room for it."""
+
+    def store(redis: Redis) -> None:
+        with redis.pipeline(transaction=False) as pipeline:
+            for key, value in values.items():
+                pipeline.set(str(key), value, ex=key.namespace.seconds)
+            pipeline.execute()
+
+    with suppress(Away):
+        _server().write(store)
+
+
+def once(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:
+    """What is kept under the key, else what `compute` answers, which is kept unless it is None.
+
+    Of many who ask at once, in whatever process, one computes. The others wait for its value, and
+    one of them takes over when it fails.
+    """
+    token = token_bytes(16)
+    value = _found_or_locked(key, token)
+    if value is not None:
+        return value
+    try:
+        value = compute()
+        if value is not None:
+            keep({key: value})
+    finally:
+        with suppress(Away):
+            _server().write(lambda redis: redis.eval(UNLOCK, 1, key.lock, token), proves_well=False)
+    return value
+
+
+def _found_or_locked(key: Key, token: bytes) -> bytes | None:
+    """The value, waited for while another computes it; None when it is the caller's to compute.
+
+    That may be without the lock: when Redis is away, and when waiting takes too long.
+    """
+    asked = (FIND_OR_LOCK, 2, str(key), key.lock, token, int(COMPUTING_SECONDS * 1000))
+    deadline = monotonic() + COMPUTING_SECONDS
+    for pause in chain(PAUSES, repeat(PAUSES[-1])):
+        try:
+            found = _server().write(lambda redis: redis.eval(*asked), proves_well=False)
+        except Away:
+            _count(key.namespace, "error")
+            return None
+        if isinstance(found, bytes):
+            _count(key.namespace, "hit")
+            return found
+        if found == LOCKED or monotonic() > deadline:
+            break
+        sleep(pause)
+    _count(key.namespace, "miss")
+    return None
+
+
+def _count(namespace: Namespace, outcome: str) -> None:
+    LOOKUPS.labels(namespace.name, outcome).inc()
+
+
+def _server() -> Server:
+    server: Server = current_app.extensions["cache"]
+    return server

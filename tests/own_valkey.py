@@ -1,0 +1,44 @@
+"""A Valkey of a test's own, to be stopped, paused and filled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+
+from app.local.folder import Folder
+from app.local.valkey import Valkey
+from tests.servers import fresh_folder
+
+
+@contextmanager
+def own_valkey() -> Iterator[Valkey]:
+    """Call it from the main thread, for the server ends with the thread that started it."""
+    with fresh_folder() as path:
+        folder = Folder(path)
+        with folder.claimed(), Valkey(folder) as server:
+            yield server
+
+
+@contextmanager
+def put_right(server: Valkey) -> Iterator[Valkey]:
+    """The server, and whatever was done to it undone at the end."""
+    try:
+        yield server
+    finally:
+        server.resume()
+        if not server.is_running:
+            server.start()
+        with Redis.from_url(server.url) as redis:
+            redis.config_set("maxmemory", "128mb")
+            redis.config_set("maxmemory-policy", "volatile-lru")
+            redis.flushall()
+
+
+@contextmanager
+def full(server: Valkey) -> Iterator[None]:
+    """With no room for anything, and nothing given up for it."""
+    with Redis.from_url(server.url) as redis:
+        redis.config_set("maxmemory-policy", "noeviction")
+        redis.config_set("maxmemory", "1")
+        yield
+        redis.config_set("maxmemory", "128mb")

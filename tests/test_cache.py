@@ -1,0 +1,397 @@
+"""Redis as the service uses it: what it keeps, who computes, and what is told when it is away."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pytest
+from flask import Flask
+from prometheus_client import REGISTRY
+from redis import Redis
+
+from app import cache
+from app.cache import Namespace, release
+from app.cache import server as server_module
+from app.cache.server import Trouble
+from app.local.processes import wait_until
+from app.local.valkey import Valkey
+from tests.own_valkey import full, own_valkey, put_right
+
+THINGS = Namespace("test-things", seconds=60)
+PATIENCE = 10
+
+Parallel = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Valkey]:
+    with own_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(started: Valkey) -> Iterator[Valkey]:
+    with put_right(started) as server:
+        yield server
+
+
+@pytest.fixture
+def service(
+    valkey: Valkey,
+    make_app: Callable[..., Flask],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Flask:
+    """A service on that Valkey, with the time-out of production and a log that can be read."""
+    app = make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05", LOG_LEVEL="WARNING")
+    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    return app
+
+
+@pytest.fixture
+def log(service: Flask, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    return caplog
+
+
+@pytest.fixture
+def redis(valkey: Valkey) -> Iterator[Redis]:
+    with Redis.from_url(valkey.url) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _inside(service: Flask) -> Iterator[None]:
+    with service.app_context():
+        yield
+
+
+class Clock:
+    """The time the breaker goes by, which stands still until it is moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(server_module, "monotonic", lambda: self.now)
+
+    def rest_is_over(self) -> None:
+        self.now += server_module.REST_SECONDS
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def key(*parts: str) -> cache.Key:
+    return THINGS.key(*parts)
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """How the look-ups of the block came out."""
+
+    def totals() -> Counter[str]:
+        samples = {
+            outcome: REGISTRY.get_sample_value(
+                "loans_cache_lookups_total", {"namespace": THINGS.name, "outcome": outcome}
+            )
+            for outcome in ("hit", "miss", "error")
+        }
+        return Counter({outcome: int(value or 0) for outcome, value in samples.items()})
+
+    before, found = totals(), Counter[str]()
+    yield found
+    found.update(totals() - before)
+
+
+class Crowd:
+    """Many who ask for one thing; whoever computes it does so until all have asked."""
+
+    def __init__(self, valkey: Valkey, size: int, *, failures: int = 0) -> None:
+        self.computed = 0
+        self._url, self._size, self._failures = valkey.url, size, failures
+        self._lock = Lock()
+        with Redis.from_url(self._url) as redis:
+            redis.config_resetstat()
+
+    def ask(self) -> bytes | str | None:
+        try:
+            return cache.once(key("crowd"), self._compute)
+        except ZeroDivisionError:
+            return "failed"
+
+    def _compute(self) -> bytes:
+        with self._lock:
+            self.computed += 1
+            fails = self.computed <= self._failures
+        assert wait_until(self._all_have_asked, PATIENCE)
+        return b"%d" % (1 / (not fails))
+
+    def _all_have_asked(self) -> bool:
+        with Redis.from_url(self._url) as redis:
+            asked: int = redis.info("commandstats")["cmdstat_eval"]["calls"]
+        return asked >= self._size
+
+
+def in_app(app: Flask, call: Callable[[], Any]) -> Callable[[], Any]:
+    def run() -> Any:
+        with app.app_context():
+            return call()
+
+    return run
+
+
+def test_what_was_kept_is_found() -> None:
+    with counted() as outcomes:
+        assert cache.find(key("a"), key("b")) == [None, None]
+        cache.keep({key("a"): b"1", key("b"): b""})
+        assert cache.find(key("b"), key("a"), key("c")) == [b"", b"1", None]
+    assert outcomes == {"miss": 3, "hit": 2}
+
+
+def test_a_key_holds_every_part_and_where_each_ends() -> None:
+    parts = [("ab",), ("a", "b"), ("b", "a"), ("a", "b", ""), ("", "ab"), ("a", b"b"), ("a', 'b",)]
+    assert len({str(THINGS.key(*each)) for each in parts}) == len(parts)
+    assert THINGS.key("a") != Namespace("others", 60).key("a")
+
+
+def test_nothing_is_kept_longer_than_its_namespace_says(redis: Redis) -> None:
+    cache.keep({key("a"): b"1"})
+    cache.once(key("b"), lambda: b"2")
+    assert {redis.ttl(str(key(name))) for name in "ab"} <= {THINGS.seconds, THINGS.seconds - 1}
+
+
+def test_one_release_does_not_read_what_another_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.keep({key("a"): b"old"})
+    monkeypatch.setattr(release, "digest", lambda: "another")
+    assert cache.find(key("a")) == [None]
+
+
+def test_every_line_of_the_code_makes_a_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "APP", tmp_path)
+    (tmp_path / "room").mkdir()
+    digests = []
+    for name, text in (("a.py", "1"), ("a.py", "2"), ("room/b.py", "2"), ("note.txt", "2")):
+        (tmp_path / name).write_text(text)
+        digests.append(release.digest.__wrapped__())
+    assert len(set(digests)) == 3
+    assert digests[2] == digests[3]
+
+
+def test_without_a_cache_everything_is_computed_and_nothing_asked(
+    valkey: Valkey, make_app: Callable[..., Flask], redis: Redis
+) -> None:
+    app = make_app(REDIS_URL=valkey.url, CACHE_ENABLED="false")
+    redis.config_resetstat()
+    with app.app_context():
+        assert not cache.is_at_hand(THINGS)
+        assert [cache.once(key("a"), lambda: b"1") for _ in range(2)] == [b"1", b"1"]
+        assert cache.find(key("a")) == [None]
+    assert redis.info("commandstats").keys() <= {"cmdstat_config|resetstat", "cmdstat_info"}
+
+
+def test_of_many_who_ask_at_once_one_computes(
+    service: Flask, make_app: Callable[..., Flask], valkey: Valkey, in_parallel: Parallel
+) -> None:
+    """Half of them in another process, as far as Redis can tell."""
+    other = make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05")
+    crowd = Crowd(valkey, 16)
+    calls = [in_app(app, crowd.ask) for app in (service, other)] * 8
+    with counted() as outcomes:
+        assert in_parallel(*calls) == [b"1"] * 16
+    assert crowd.computed == 1
+    assert outcomes == {"miss": 1, "hit": 15}
+
+
+def test_when_the_one_who_computes_fails_another_takes_over(
+    service: Flask, valkey: Valkey, in_parallel: Parallel
+) -> None:
+    crowd = Crowd(valkey, 16, failures=2)
+    answers = in_parallel(*[in_app(service, crowd.ask)] * 16)
+    assert Counter(map(str, answers)) == {"failed": 2, str(b"1"): 14}
+    assert crowd.computed == 3
+
+
+def test_what_is_not_to_be_kept_is_computed_by_each() -> None:
+    numbers = iter((None, None, b"3"))
+    found = [cache.once(key("a"), lambda: next(numbers)) for _ in range(3)]
+    assert found == [None, None, b"3"]
+    assert cache.find(key("a")) == [b"3"]
+
+
+def test_whoever_died_computing_is_waited_for_no_longer_than_a_while(
+    service: Flask, redis: Redis, in_parallel: Parallel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "COMPUTING_SECONDS", 0.3)
+    computed: list[bytes] = []
+
+    def compute() -> bytes:
+        computed.append(b"1")
+        return b"1"
+
+    redis.set(key("a").lock, "who died", px=150)
+    calls = [in_app(service, lambda: cache.once(key("a"), compute))] * 8
+    assert in_parallel(*calls) == [b"1"] * 8
+    assert len(computed) == 1
+    redis.set(key("b").lock, "who lives on and on")
+    assert cache.once(key("b"), compute) == b"1"
+    assert redis.get(key("b").lock) == b"who lives on and on"
+
+
+def test_only_its_holder_gives_a_lock_back(redis: Redis) -> None:
+    def compute_too_long() -> bytes:
+        assert redis.set(key("a").lock, "the next")
+        return b"1"
+
+    cache.once(key("a"), compute_too_long)
+    assert redis.get(key("a").lock) == b"the next"
+
+
+def test_the_lock_is_gone_when_the_value_is_there(redis: Redis) -> None:
+    cache.once(key("a"), lambda: b"1")
+    assert [str(key("a")).encode()] == redis.keys()
+
+
+@pytest.mark.parametrize("outage", ["stop", "pause"])
+def test_an_outage_is_a_miss_told_once_and_counted(
+    outage: str, valkey: Valkey, log: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    cache.keep({key("a"): b"1"})
+    getattr(valkey, outage)()
+    with counted() as outcomes:
+        for _ in range(3):
+            assert cache.find(key("a"), key("b")) == [None, None]
+            assert cache.once(key("c"), lambda: b"computed") == b"computed"
+            assert not cache.is_at_hand(THINGS)
+            clock.rest_is_over()
+            assert cache.is_at_hand(THINGS)
+            cache.keep({key("d"): b"1"})
+            assert not cache.answers()
+    assert outcomes == {"error": 12}
+    assert log.messages == ["Redis is away"]
+    cause = {"stop": "refused", "pause": "Timeout"}[outage]
+    assert cause in log.records[0].cause
+
+
+@pytest.mark.parametrize("outage", ["stop", "pause"])
+def test_after_an_outage_it_is_asked_again_and_told_once(
+    outage: str, valkey: Valkey, log: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    getattr(valkey, outage)()
+    cache.find(key("a"))
+    valkey.start() if outage == "stop" else valkey.resume()
+    clock.rest_is_over()
+    for _ in range(3):
+        cache.keep({key("a"): b"1"})
+    assert cache.find(key("a")) == [b"1"]
+    assert log.messages == ["Redis is away", "Redis is back"]
+    assert log.records[1].seconds == 1
+
+
+def test_one_that_did_not_answer_is_left_alone_for_a_while(valkey: Valkey, clock: Clock) -> None:
+    cache.keep({key("a"): b"1"})
+    valkey.pause()
+    assert cache.find(key("a")) == [None]
+    valkey.resume()
+    assert cache.answers()
+    assert cache.find(key("a")) == [None]
+    clock.rest_is_over()
+    assert cache.find(key("a")) == [b"1"]
+
+
+def test_a_late_answer_is_not_taken_for_the_answer_to_the_next_question(
+    valkey: Valkey, clock: Clock
+) -> None:
+    cache.keep({key("a"): b"of a", key("b"): b"of b"})
+    valkey.pause()
+    assert cache.find(key("a")) == [None]
+    assert cache.once(key("b"), lambda: None) is None
+    valkey.resume()
+    clock.rest_is_over()
+    assert cache.find(key("b")) == [b"of b"]
+    assert cache.once(key("a"), lambda: None) == b"of a"
+
+
+def test_a_flushed_one_is_filled_anew(redis: Redis, log: pytest.LogCaptureFixture) -> None:
+    assert cache.once(key("a"), lambda: b"1") == b"1"
+    redis.flushall()
+    redis.script_flush()
+    assert cache.once(key("a"), lambda: b"2") == b"2"
+    assert cache.find(key("a")) == [b"2"]
+    assert log.messages == []
+
+
+def test_a_restart_that_nobody_noticed_is_no_outage(
+    valkey: Valkey, log: pytest.LogCaptureFixture
+) -> None:
+    cache.keep({key("a"): b"1"})
+    valkey.restart()
+    assert cache.once(key("a"), lambda: b"2") == b"2"
+    assert log.messages == []
+
+
+def test_a_full_one_still_answers_what_it_holds(
+    valkey: Valkey, log: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    cache.keep({key("a"): b"1"})
+    with full(valkey), counted() as outcomes:
+        for _ in range(3):
+            assert cache.once(key("a"), lambda: b"computed") == b"1"
+            assert cache.once(key("b"), lambda: b"computed") == b"computed"
+            cache.keep({key("c"): b"1"})
+            assert cache.find(key("a"), key("b"), key("c")) == [b"1", None, None]
+            assert cache.is_at_hand(THINGS)
+    assert outcomes == {"hit": 6, "miss": 6, "error": 3}
+    assert log.messages == ["Redis refuses writes"]
+    assert "maxmemory" in log.records[0].cause
+    clock.rest_is_over()
+    for _ in range(3):
+        cache.once(key("b"), lambda: b"1")
+    assert log.messages == ["Redis refuses writes", "Redis takes writes again"]
+
+
+def test_one_that_refuses_to_read_is_asked_again_each_time(
+    redis: Redis, log: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    cache.keep({key("a"): b"1"})
+    redis.execute_command("ACL", "SETUSER", "default", "-mget")
+    assert cache.find(key("a")) == cache.find(key("a")) == [None]
+    redis.execute_command("ACL", "SETUSER", "default", "+mget")
+    assert cache.find(key("a")) == [b"1"]
+    clock.rest_is_over()
+    assert cache.find(key("a")) == [b"1"]
+    assert log.messages == ["Redis refuses reads", "Redis takes reads again"]
+
+
+def test_trouble_that_comes_and_goes_is_told_once(
+    log: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    trouble = Trouble("begun", "over")
+    for _ in range(3):
+        trouble.is_seen(ValueError())
+        trouble.is_not_seen(clock.now)
+        clock.now += server_module.REST_SECONDS / 2
+        trouble.is_not_seen(clock.now)
+    asked_at = clock.now
+    clock.rest_is_over()
+    trouble.is_not_seen(asked_at)
+    assert log.messages == ["begun"]
+    trouble.is_not_seen(clock.now)
+    trouble.is_not_seen(clock.now)
+    assert log.messages == ["begun", "over"]
+
+
+@pytest.mark.usefixtures("service")
+def test_while_there_is_trouble_one_at_a_time_tries(clock: Clock) -> None:
+    trouble = Trouble("begun", "over")
+    assert [trouble.may_be_tried() for _ in range(3)] == [True] * 3
+    trouble.is_seen(ValueError())
+    for _ in range(2):
+        assert not trouble.may_be_tried()
+        clock.rest_is_over()
+        assert [trouble.may_be_tried() for _ in range(3)] == [True, False, False]
