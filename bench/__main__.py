@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
+from app.config import FRAUD_VARIABLES
 from app.local.launcher import stop_on_signals
 from app.local.processes import LocalError
 from bench import wrk
@@ -20,6 +21,8 @@ from bench.people import ensure_users
 from bench.table import Row, formatted
 from bench.wrk import BenchError
 
+# As little as the service can do: no fraud rule is asked, nothing is cached.
+PLAIN = {"CACHE_ENABLED": "false", **{name.upper(): "off" for name in FRAUD_VARIABLES}}
 LAST = PROJECT / ".local" / "bench" / "last.json"
 
 
@@ -59,8 +62,12 @@ def _measure(size: Size, only: str) -> list[Row]:
         token, password_hash = ensure_users(book.environment)
         folder = LAST.parent / size.name
         service = stack.enter_context(serving("wsgi:app", book.environment, folder / "service"))
+        plain = stack.enter_context(
+            serving("wsgi:app", {**book.environment, **PLAIN}, folder / "plain")
+        )
         bench = Bench(
-            service=replace(service, pids=(*service.pids, book.pid)),
+            service=replace(service, pids=(*service.pids, *book.pids)),
+            plain=replace(plain, pids=(*plain.pids, *book.pids)),
             bare=stack.enter_context(serving("bench.bare:app", book.environment, folder / "bare")),
             token=token,
             ids=find_ids(book.environment["DATABASE_URL"]),

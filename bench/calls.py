@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import psycopg
@@ -15,8 +15,10 @@ KINDS_OF_IDS = {
     "named_loans": "SELECT external_id FROM loans WHERE external_id IS NOT NULL LIMIT 20000",
     "customers": "SELECT id::text FROM customers LIMIT 20000",
     "borrowers": (
-        "SELECT id::text FROM customers WHERE status = 'ACTIVE' AND credit_limit IS NULL "
-        "LIMIT 20000"
+        # Without an application of today, or velocity flags most of what a run sends.
+        "SELECT id::text FROM customers c WHERE status = 'ACTIVE' AND credit_limit IS NULL "
+        "AND NOT EXISTS (SELECT FROM loans WHERE customer_id = c.id "
+        "AND created_at > now() - interval '1 day') LIMIT 60000"
     ),
     "users": "SELECT email FROM users WHERE email LIKE 'bench.%'",
 }
@@ -31,7 +33,9 @@ class Call:
     """One line of the table. `status` is what a good answer says.
 
     What takes long is measured longer and by fewer connections: the answers that a run does not
-    wait for at its end must be few beside those it counts.
+    wait for at its end must be few beside those it counts. A call `to_plain` goes to the service
+    that asks no fraud rule and caches nothing. It is compared with `beside`, or else with the bare
+    route.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Call:
     is_anonymous: bool = False
     is_bound_by_argon2: bool = False
     is_slow: bool = False
+    to_plain: bool = False
+    beside: "Call | None" = None
 
     def requests(self, random: Random, ids: Ids) -> list[Request]:
         """Enough of them, all different where they can be."""
@@ -86,14 +92,29 @@ def _same(path: str) -> Callable[[Random, Ids], Request]:
     return lambda *_: Request("GET", path)
 
 
+UNRULED = Call("no rules", _application, status=201, to_plain=True)
+LIST = _same("/loans/?status=PENDING&page_size=20")
+LIST_UNCACHED = Call("uncached", LIST, to_plain=True)
+REPORT = _same("/reports/portfolio")
+REPORT_UNCACHED = Call("uncached", REPORT, to_plain=True, connections=2, is_slow=True)
+
 CALLS = (
     Call("GET /healthz", _same("/healthz"), is_anonymous=True),
     Call("GET /loans/{id}", _path("/loans/{}", "loans"), target=0.22),
     Call("GET /loans/{external id}", _path("/loans/{}", "named_loans")),
     Call("POST /loans/", _application, status=201, target=0.07),
-    Call("GET /loans/?status=PENDING", _same("/loans/?status=PENDING&page_size=20")),
+    Call("POST /loans/, all rules", _application, status=201, beside=UNRULED, target=0.75),
+    replace(LIST_UNCACHED, name="GET /loans/?status=…, uncached"),
+    Call("GET /loans/?status=…, cached", LIST, beside=LIST_UNCACHED, target=3),
     Call("GET /customers/{id}/balance", _path("/customers/{}/balance", "customers")),
-    Call("GET /reports/portfolio", _same("/reports/portfolio"), connections=2, is_slow=True),
+    replace(REPORT_UNCACHED, name="GET /reports/portfolio, uncached"),
+    replace(
+        REPORT_UNCACHED,
+        name="GET /reports/portfolio, cached",
+        to_plain=False,
+        beside=REPORT_UNCACHED,
+        target=3,
+    ),
     Call(
         "POST /auth/login",
         _login,

@@ -58,10 +58,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The service's environment for the book, and PostgreSQL's process."""
+    """The service's environment for the book, and the processes of PostgreSQL and Valkey."""
 
     environment: Mapping[str, str]
-    pid: int
+    pids: tuple[int, ...]
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def database(size: Size) -> Iterator[Database]:
             "LOG_LEVEL": "INFO",
             "WEB_CONCURRENCY": WORKERS,
         }
-        yield Database(environment, postgres.child.pid if postgres.child else 0)
+        children = (postgres.child, valkey.child)
+        yield Database(environment, tuple(child.pid for child in children if child))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class Rounds:
     bases: list[float] = field(default_factory=list)
 
     def summed_up(self, call: Call) -> Row:
-        base = "Argon2" if call.is_bound_by_argon2 else BARE.name
+        base = "Argon2" if call.is_bound_by_argon2 else (call.beside or BARE).name
         return summed_up(call.name, self.runs, self.bases, base=base, target=call.target)
 
 
@@ -38,6 +38,7 @@ class Bench:
     """What is measured, and against what. `folder` is for wrk's requests."""
 
     service: Served
+    plain: Served
     bare: Served
     token: str
     ids: Ids
@@ -56,6 +57,8 @@ class Bench:
             seconds = size.seconds * (SLOWER if call.is_slow else 1)
             if call.is_bound_by_argon2:
                 rounds.bases.append(self.verifiers.rate(seconds))
+            elif call.beside:
+                rounds.bases.append(self._run(call.beside, random, seconds).rate)
             else:
                 bare.append(self._run(BARE, random, size.seconds))
                 rounds.bases.append(bare[-1].rate)
@@ -64,7 +67,7 @@ class Bench:
         return rows + [found[call.name].summed_up(call) for call in calls]
 
     def _run(self, call: Call, random: Random, seconds: int) -> Measured:
-        served = self.bare if call is BARE else self.service
+        served = self._served(call)
         before = cpu.seconds(served.pids)
         measured = wrk.run(
             served.url,
@@ -77,13 +80,18 @@ class Bench:
         spent = cpu.seconds(served.pids) - before
         return replace(measured, cpu_ms=1000 * spent / measured.requests)
 
+    def _served(self, call: Call) -> Served:
+        if call is BARE:
+            return self.bare
+        return self.plain if call.to_plain else self.service
+
     def _check(self, call: Call) -> None:
         """Warm the call up, and see that it is answered as it should be."""
         for request in call.requests(Random(call.name), self.ids)[:WARM_UP]:
             headers = {"Content-Type": "application/json"}
             if not call.is_anonymous:
                 headers["Authorization"] = f"Bearer {self.token}"
-            client = http.client.HTTPConnection(urlsplit(self.service.url).netloc, timeout=60)
+            client = http.client.HTTPConnection(urlsplit(self._served(call).url).netloc, timeout=60)
             with closing(client):
                 client.request(request.method, request.path, request.body, headers)
                 answer = client.getresponse()
