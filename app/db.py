@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Engine, MetaData, Numeric, event, make_url, text
+from sqlalchemy import Connection, DateTime, Engine, MetaData, Numeric, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
@@ -32,6 +32,8 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 MONEY = Numeric(14, 2)
+
+ROWS_AT_ONCE = 2_000
 
 Hook = Callable[[], object]
 
@@ -79,6 +81,17 @@ def after_commit(hook: Hook) -> None:
     """
     hooks: list[Hook] = db.session().info[_OPEN]
     hooks.append(hook)
+
+
+@contextmanager
+def snapshot() -> Iterator[Connection]:
+    """One unchanging view of everything, to read from row by row; it cannot write."""
+    with db.engine.connect() as connection:
+        yield connection.execution_options(
+            isolation_level="REPEATABLE READ",
+            postgresql_readonly=True,
+            yield_per=ROWS_AT_ONCE,
+        )
 
 
 def refuses(constraint: str, error: type[DomainError]) -> None:

@@ -13,7 +13,7 @@ APP = Path(__file__).parents[1] / "app"
 MAY_IMPORT = {
     "routes": {"routes", "web", "schemas", "services", "errors"},
     "web": {"web", "services", "schemas", "errors", "cache", "config"},
-    "cli": {"web", "schemas", "services", "errors"},
+    "cli": {"cli", "web", "schemas", "services", "errors"},
     "schemas": {"schemas", "models"},
     "services": {
         "services",

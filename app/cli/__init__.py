@@ -7,6 +7,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 from marshmallow import ValidationError
 
+from app.cli.replay import fraud_replay
 from app.errors import DomainError
 from app.schemas.auth import RegisterIn
 from app.services import auth, notices, users
@@ -54,5 +55,6 @@ def write_openapi(path: Path) -> None:
 def init_app(app: Flask) -> None:
     app.cli.add_command(create_admin)
     app.cli.add_command(forget_expired)
+    app.cli.add_command(fraud_replay)
     app.cli.add_command(send_notices)
     app.cli.add_command(write_openapi)
