@@ -58,7 +58,7 @@ class Caller:
         given = {
             "first_name": "Ada",
             "last_name": f"Borrower {number}",
-            "email": f"borrower{number}@example.com",
+            "email": f"borrower@household{number}.example",
             **values,
         }
         return created(self.post("/customers/", given))

@@ -1,6 +1,7 @@
 """What the schemas of several domains share."""
 
 from datetime import date
+from enum import StrEnum
 from typing import Any
 
 from marshmallow import Schema, ValidationError, validates_schema
@@ -16,6 +17,11 @@ class Query(Schema):
     """The parameters of a query string; each may be given once, unless it is a list."""
 
     is_query = True
+
+
+class Sort(StrEnum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
 
 
 class ListFilter(Query):

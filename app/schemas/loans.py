@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from app.models import LoanStatus, Severity
-from app.schemas.common import DayRange, ListFilter
+from app.schemas.common import DayRange, ListFilter, Sort
 from app.schemas.fields import (
     Anything,
     Choice,
@@ -14,6 +14,7 @@ from app.schemas.fields import (
     ExternalId,
     Id,
     Instant,
+    JsonSchema,
     Money,
     Reference,
     Score,
@@ -23,6 +24,7 @@ from app.schemas.fields import (
 )
 
 TERM_MOST = 600
+POLICY = "policy"
 
 
 class LoanIn(Schema):
@@ -111,13 +113,23 @@ class LoanFilter(ListFilter, DayRange):
     min_risk = Score()
     max_risk = Score()
     flagged = Truth()
+    sort = Choice(*Sort, load_default=Sort.NEWEST)
+
+
+class Decider(Id):
+    """Who decided: a user or an API key by id, or the policy."""
+
+    json_schema: JsonSchema = {"anyOf": [Id.json_schema, {"const": POLICY}]}
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        return POLICY if value is None else str(value)
 
 
 class LoanEventOut(Schema):
     from_status = Choice(*LoanStatus, data_key="from", dump_only=True, allow_none=True)
     to_status = Choice(*LoanStatus, data_key="to", dump_only=True)
     at = Instant(dump_only=True)
-    by = Id(dump_only=True)
+    by = Decider(dump_only=True)
     reason = fields.String(dump_only=True, allow_none=True)
 
 

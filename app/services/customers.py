@@ -8,7 +8,7 @@ from sqlalchemy import func
 from app.db import db, transaction
 from app.errors import StaffOnly
 from app.models import Customer, CustomerStatus
-from app.services import audit
+from app.services import audit, fraud
 from app.services.access import Actor, find_customer, visible_customers
 from app.services.pages import Page, containing, newest_first, page_of
 
@@ -54,12 +54,16 @@ def find(actor: Actor, ref: str) -> Customer:
 
 
 def change(actor: Actor, ref: str, **values: Any) -> Customer:
-    """Change a customer's own fields; `status` and `credit_limit` only by staff."""
+    """Change a customer's own fields; `status` and `credit_limit` only by staff.
+
+    Fraud rules that read what was changed are asked again about the customer's open applications.
+    """
     with transaction():
         customer = find_customer(actor, ref, lock=True)
         _must_be_theirs_to_set(actor, values)
         if changed := customer.assign(values):
             audit.record(actor, "customer.changed", customer, fields=changed)
+            fraud.reexamine_open_applications(actor, customer, changed)
     return customer
 
 

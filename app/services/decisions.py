@@ -2,12 +2,13 @@
 
 from decimal import Decimal
 
+from app import config
 from app.db import db, transaction
 from app.errors import AdminOnly, LoanTooRisky, ReasonRequired
 from app.models import Customer, FlagClearance, FraudFlag, Loan, LoanStatus, Severity
 from app.models.base import now
 from app.rules import risk
-from app.services import audit
+from app.services import audit, notices
 from app.services.access import Actor, find_loan, lock_loan_and_customer
 from app.services.credit import must_fit_the_limit
 
@@ -70,6 +71,21 @@ def activate(actor: Actor, ref: str, *, reason: str | None = None) -> Loan:
     return loan
 
 
+def approve_unseen(actor: Actor, loan: Loan) -> None:
+    """Approve a new application at once where the settings say so and nothing was found.
+
+    The history names the policy. `actor` is whoever applied; the limit has been judged.
+    """
+    settings = config.current()
+    most, risk_below = settings.auto_approve_below, settings.auto_approve_risk_below
+    if loan.status != LoanStatus.PENDING or most is None:
+        return
+    if loan.amount <= most and loan.risk_score < risk_below:
+        reason = f"At most {most}, a risk below {risk_below}, and no finding."
+        loan.move_to(LoanStatus.APPROVED, by=None, reason=reason)
+        audit.record(actor, "loan.approved", loan, by="policy")
+
+
 def take(
     actor: Actor, customer: Customer, loan: Loan, status: LoanStatus, reason: str | None
 ) -> None:
@@ -85,6 +101,7 @@ def take(
     if status == LoanStatus.FLAGGED:
         loan.flags.add(FraudFlag(rule="manual", reason=reason, severity=Severity.HIGH))
         _show_flags(loan)
+        notices.announce(loan)
 
 
 def _decide(actor: Actor, ref: str, status: LoanStatus, reason: str | None) -> Loan:

@@ -6,14 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Row
-from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import db, transaction
 from app.errors import CustomerInactive, LoanNotEditable
 from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
 from app.models.loan import EDITABLE
 from app.rules import risk
-from app.services import audit, credit, decisions
+from app.services import audit, credit, decisions, fraud
 from app.services.access import (
     Actor,
     find_customer,
@@ -25,28 +24,30 @@ from app.services.access import (
     with_customer,
     with_flags,
 )
-from app.services.pages import Page, newest_first, page_of, within_days
+from app.services.pages import Page, newest_first, oldest_first, page_of, within_days
 
 SCORED_BY = frozenset(("amount", "term_months", "income", "expenses"))
 
 
 def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
-    """Take an application: scored, and judged against the credit limit under the customer's lock.
+    """Take an application: scored, and judged by credit limit and fraud rules under lock.
 
-    `customer` is an id or an external id. Raises CustomerNotFound, CustomerInactive,
+    It is flagged where a rule finds something; where none does, the settings may approve it at
+    once. `customer` is an id or an external id. Raises CustomerNotFound, CustomerInactive,
     CreditLimitExceeded, ExternalIdTaken.
     """
     with transaction():
         borrower = find_customer(actor, customer, lock=True)
         if borrower.status != CustomerStatus.ACTIVE:
             raise CustomerInactive
-        loan = Loan(customer=borrower, created_by=actor.id, **values)
+        loan = Loan(customer=borrower, status=LoanStatus.PENDING, created_by=actor.id, **values)
         loan.risk_score = _assess(loan).score
         loan.history.add(LoanEvent(to_status=LoanStatus.PENDING, by=actor.id))
-        set_committed_value(loan, "fraud_flags", [])
         credit.must_fit_the_limit(borrower, loan)
         db.session.add(loan)
         audit.record(actor, "loan.applied", loan)
+        fraud.examine(actor, borrower, loan)
+        decisions.approve_unseen(actor, loan)
     return loan
 
 
@@ -64,8 +65,9 @@ def search(
     first: date | None = None,
     last: date | None = None,
     flagged: bool | None = None,
+    sort: str = "newest",
 ) -> Page[Loan]:
-    """Page through the visible loans, newest first. Bounds are inclusive."""
+    """Page through the visible loans, "newest" or "oldest" first. Bounds are inclusive."""
     query = visible_loans(actor).where(*within_days(Loan.created_at, first, last))
     bounds = (
         (Loan.amount, min_amount, max_amount),
@@ -84,7 +86,7 @@ def search(
         query = query.where(Loan.fraud_flags.any() if flagged else ~Loan.fraud_flags.any())
     return page_of(
         query,
-        order=newest_first(Loan),
+        order=oldest_first(Loan) if sort == "oldest" else newest_first(Loan),
         page=page,
         page_size=page_size,
         options=(with_customer, with_flags),
@@ -114,7 +116,7 @@ def change(
     reason: str | None = None,
     **values: Any,
 ) -> Loan:
-    """Edit an open application, score it anew, and decide it when an admin names a `status`.
+    """Edit an open application, judge it anew, and decide it when an admin names a `status`.
 
     Raises LoanNotEditable, CreditLimitExceeded, and whatever the decision raises.
     """
@@ -139,6 +141,7 @@ def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) 
         credit.must_fit_the_limit(customer, loan)
     if changed:
         audit.record(actor, "loan.edited", loan, fields=changed)
+        fraud.reexamine(actor, customer, loan, changed)
 
 
 def _assess(loan: Loan) -> risk.Assessment:

@@ -49,6 +49,10 @@ def newest_first(model: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     return model.created_at.desc(), model.id.desc()
 
 
+def oldest_first(model: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return model.created_at.asc(), model.id.asc()
+
+
 def within_days(
     column: InstrumentedAttribute[datetime], first: date | None, last: date | None
 ) -> list[ColumnElement[bool]]:

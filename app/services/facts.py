@@ -1,0 +1,113 @@
+"""What the fraud rules may know of an application, gathered in one statement."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Interval,
+    ScalarSelect,
+    Select,
+    SQLColumnExpression,
+    String,
+    Uuid,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import aliased
+
+from app import config
+from app.db import db
+from app.models import Customer, Loan
+from app.rules.fraud import Facts
+from app.services import domains, generations
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+_before, _other = aliased(Loan, name="before"), aliased(Customer, name="other")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Whose facts are asked, as columns or parameters; what was made `until` then came before."""
+
+    id: SQLColumnExpression[UUID]
+    customer_id: SQLColumnExpression[UUID]
+    at: SQLColumnExpression[datetime]
+    until: SQLColumnExpression[datetime]
+
+    def made(self, window: SQLColumnExpression[timedelta]) -> ScalarSelect[int]:
+        """How many the customer had made within the window, this one aside."""
+        return select(func.count()).where(*self._within(window)).scalar_subquery()
+
+    def last_income(self, window: SQLColumnExpression[timedelta]) -> ScalarSelect[Decimal]:
+        """What the customer declared on the one before, within the window."""
+        incomes = select(_before.income).where(*self._within(window))
+        newest_first = (_before.created_at.desc(), _before.id.desc())
+        return incomes.order_by(*newest_first).limit(1).scalar_subquery()
+
+    def _within(self, window: SQLColumnExpression[timedelta]) -> list[ColumnElement[bool]]:
+        return [
+            _before.customer_id == self.customer_id,
+            _before.id != self.id,
+            _before.created_at > self.at - window,
+            tuple_(_before.created_at, _before.id) < tuple_(self.until, self.id),
+        ]
+
+
+def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
+    """The facts as they are now, of an application whose customer is locked.
+
+    Of a new one every other application of the customer counts as made before it, even where the
+    clock of another machine says later.
+    """
+    settings = config.current()
+    asked = {
+        "id": loan.id,
+        "customer_id": customer.id,
+        "at": loan.created_at,
+        "until": END_OF_TIME if is_new else loan.created_at,
+        "velocity_window": settings.fraud["velocity"].window,
+        "income_window": settings.fraud["income-jump"].window,
+        "phone": customer.phone_digits,
+    }
+    row = db.session.connection().execute(_query(), asked).one()
+    domain = customer.email_domain
+    known = domains.look_up(domain, row.generation) if domain else domains.Domain(0, False)
+    return Facts(
+        amount=loan.amount,
+        income=loan.income,
+        applications=row.made + 1,
+        last_income=row.last_income,
+        email_domain=domain,
+        is_public_domain=domain in settings.public_email_providers,
+        is_disposable_domain=known.is_disposable,
+        customers_of_domain=known.customers,
+        others_with_phone=row.others_with_phone,
+    )
+
+
+@cache
+def _query() -> Select[Any]:
+    asked = Application(
+        id=bindparam("id", type_=Uuid()),
+        customer_id=bindparam("customer_id", type_=Uuid()),
+        at=bindparam("at", type_=DateTime(timezone=True)),
+        until=bindparam("until", type_=DateTime(timezone=True)),
+    )
+    digits = bindparam("phone", type_=String())
+    others = select(func.count()).where(
+        _other.phone_digits == digits, _other.id != asked.customer_id
+    )
+    return select(
+        asked.made(bindparam("velocity_window", type_=Interval())).label("made"),
+        asked.last_income(bindparam("income_window", type_=Interval())).label("last_income"),
+        others.scalar_subquery().label("others_with_phone"),
+        generations.of("customers").label("generation"),
+    )
