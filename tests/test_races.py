@@ -1,5 +1,6 @@
 """Two at once: each race on real connections, with one outcome whatever the order."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -7,12 +8,13 @@ from typing import Any
 
 from tests.factories import LOAN, Caller
 
+RACED_LOANS = int(os.environ.get("RACED_LOANS", "20"))  # the promise is made for 1,000
 Parallel = Callable[..., list[Any]]
 
 
 def test_racing_decisions_leave_one_story(admin: Caller, in_parallel: Parallel) -> None:
     """An approved application may still be withdrawn, so two may win: in that order alone."""
-    for _ in range(10):
+    for _ in range(RACED_LOANS):
         path = f"/loans/{admin.make_loan()['id']}"
         deeds = ("approve", "reject", "withdraw") * 2
         calls = [partial(admin.post, f"{path}/{deed}") for deed in deeds]
@@ -23,6 +25,19 @@ def test_racing_decisions_leave_one_story(admin: Caller, in_parallel: Parallel) 
         assert story[1:] in (["APPROVED"], ["REJECTED"], ["WITHDRAWN"], ["APPROVED", "WITHDRAWN"])
         assert sorted(won) == sorted(story[1:])
         assert set(lost) == {409}
+
+
+def test_of_decisions_on_one_version_one_is_taken(admin: Caller, in_parallel: Parallel) -> None:
+    """Whoever says which version they decided on never follows another's decision unawares."""
+    for _ in range(RACED_LOANS):
+        path = f"/loans/{admin.make_loan()['id']}"
+        seen = {"If-Match": admin.get(path).headers["ETag"]}
+        deeds = ("approve", "reject", "withdraw")
+        answers = in_parallel(
+            *(partial(admin.post, f"{path}/{deed}", headers=seen) for deed in deeds)
+        )
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 412: 2}
+        assert len(admin.get(f"{path}/history").json) == 2
 
 
 def test_of_two_rival_decisions_one_is_refused(admin: Caller, in_parallel: Parallel) -> None:
