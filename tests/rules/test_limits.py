@@ -38,7 +38,7 @@ def test_what_is_not_named_stays(settings: str, limit: Limit) -> None:
         ("threshold=-1", "'-1' is not a number"),
         ("threshold=NaN", "is not a number"),
         ("threshold=1e3", "is not a number"),
-        ("threshold=١", "is not a number"),
+        ("threshold=\u0661", "is not a number"),
         ("window=24", "'24' is not a time"),
         ("window=0h", "'0h' is not a time"),
         ("window=2w", "is not a time"),
