@@ -6,12 +6,14 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from email import policy
 from email.message import EmailMessage
 
 from app import config
 from app.config import Settings, SmtpSecurity
 
 TIMEOUT = 10.0  # seconds, for each answer of the server
+UNFOLDED = policy.SMTP.clone(max_line_length=998)  # not every reader unfolds a Message-ID
 log = logging.getLogger(__name__)
 
 
@@ -53,7 +55,7 @@ def _show(settings: Settings, subject: str, text: str) -> None:
 
 
 def _message(mail_from: str, subject: str, text: str, key: str) -> EmailMessage:
-    message = EmailMessage()
+    message = EmailMessage(policy=UNFOLDED)
     message["From"] = mail_from
     message["To"] = "undisclosed-recipients:;"
     message["Subject"] = subject

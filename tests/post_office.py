@@ -39,13 +39,13 @@ class PostOffice:
         answers: Callable[[str], str] = lambda _: ACCEPTED,
         *,
         recipients: Callable[[str], str] = lambda _: ACCEPTED,
-        goodbye: str = "221 Bye",
+        hangs_up: bool = False,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         self.letters: Queue[Letter] = Queue()
         self._answers = answers
         self._recipients = recipients
-        self._goodbye = goodbye
+        self._hangs_up = hangs_up
         self._meanwhile = meanwhile
 
     def letter(self) -> Letter:
@@ -78,8 +78,10 @@ class PostOffice:
             )
         return answer
 
-    async def handle_QUIT(self, *_: Any) -> str:  # noqa: N802
-        return self._goodbye
+    async def handle_QUIT(self, server: Any, *_: Any) -> str:  # noqa: N802
+        if self._hangs_up:
+            server.transport.abort()
+        return "221 Bye"
 
 
 @contextmanager

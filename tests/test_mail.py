@@ -175,7 +175,7 @@ def test_a_server_that_hangs_is_given_up(
 
 
 def test_what_the_server_took_is_sent_though_the_good_bye_fails(make_app: MakeApp) -> None:
-    office = PostOffice(goodbye="500 stay")
+    office = PostOffice(hangs_up=True)
     with opened(office) as settings:
         send(make_app(**settings))
     assert office.letter().to == [ADA]
