@@ -1,6 +1,6 @@
 """What is known of the domain of an e-mail address."""
 
-from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 
 import idna
@@ -11,38 +11,39 @@ from app import cache
 from app.cache import Namespace
 from app.db import db
 from app.models import Customer
+from app.services import generations
 
-HOUR = 3_600
+HOUR, DAY = 3_600, 86_400
 CUSTOMERS = Namespace("domain-customers", HOUR)
-DISPOSABLE = Namespace("domain-disposable", HOUR)
+DISPOSABLE = Namespace("domain-disposable", DAY)
 LIST = version("disposable-email-domains")
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """How many customers have an address at it, and whether it is made to be thrown away."""
+def customers(domain: str) -> int:
+    """How many have an address at a domain, which is written as Customer.email_domain is.
 
-    customers: int
-    is_disposable: bool
-
-
-def look_up(domain: str, generation: str | None) -> Domain:
-    """What is known of a domain, written as Customer.email_domain is.
-
-    `generation` is that of "customers", read before in the same transaction.
+    For domains of which there are too many to count them each time.
     """
+    generation = generations.current("customers") if cache.is_at_hand(CUSTOMERS) else None
     if not generation:
-        return Domain(_count(domain), is_disposable(domain))
-    counted, listed = CUSTOMERS.key(generation, domain), DISPOSABLE.key(LIST, domain)
-    customers, disposable = cache.find(counted, listed)
-    found = {}
-    if customers is None:
-        found[counted] = customers = b"%d" % _count(domain)
-    if disposable is None:
-        found[listed] = disposable = b"%d" % is_disposable(domain)
-    if found:
-        cache.keep(found)
-    return Domain(int(customers), disposable == b"1")
+        return _count(domain)
+    key = CUSTOMERS.key(generation, domain)
+    (counted,) = cache.find(key)
+    if counted is None:
+        counted = b"%d" % _count(domain)
+        cache.keep({key: counted})
+    return int(counted)
+
+
+@lru_cache(maxsize=30_000)
+def is_known_disposable(domain: str) -> bool:
+    """As `is_disposable`, remembered by Redis, and for good by this process: so is the list."""
+    key = DISPOSABLE.key(LIST, domain)
+    (listed,) = cache.find(key)
+    if listed is None:
+        listed = b"%d" % is_disposable(domain)
+        cache.keep({key: listed})
+    return listed == b"1"
 
 
 def is_disposable(domain: str) -> bool:
@@ -53,6 +54,8 @@ def is_disposable(domain: str) -> bool:
 
 def _in_ascii(domain: str) -> str:
     """As the list writes it; addresses are stored with the letters people read."""
+    if domain.isascii():
+        return domain
     try:
         return idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:

@@ -27,8 +27,10 @@ from app import config
 from app.db import db
 from app.models import Customer, Loan
 from app.rules.fraud import Facts
-from app.services import domains, generations
+from app.services import domains
 
+# Of a domain; beyond, the cache may know.
+COUNTED_AT_MOST = 100
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _before, _other = aliased(Loan, name="before"), aliased(Customer, name="other")
 
@@ -67,8 +69,9 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
     Of a new one every other application of the customer counts as made before it, even where the
     clock of another machine says later.
     """
-    settings = config.current()
-    asked = {
+    settings, domain = config.current(), customer.email_domain
+    is_public = domain in settings.public_email_providers
+    values = {
         "id": loan.id,
         "customer_id": customer.id,
         "at": loan.created_at,
@@ -76,19 +79,21 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
         "velocity_window": settings.fraud["velocity"].window,
         "income_window": settings.fraud["income-jump"].window,
         "phone": customer.phone_digits,
+        "domain": None if is_public else domain,
     }
-    row = db.session.connection().execute(_query(), asked).one()
-    domain = customer.email_domain
-    known = domains.look_up(domain, row.generation) if domain else domains.Domain(0, False)
+    row = db.session.connection().execute(_query(), values).one()
+    counted = row.customers_of_domain
+    if domain and counted == COUNTED_AT_MOST:
+        counted = domains.customers(domain)
     return Facts(
         amount=loan.amount,
         income=loan.income,
         applications=row.made + 1,
         last_income=row.last_income,
         email_domain=domain,
-        is_public_domain=domain in settings.public_email_providers,
-        is_disposable_domain=known.is_disposable,
-        customers_of_domain=known.customers,
+        is_public_domain=is_public,
+        is_disposable_domain=domain is not None and domains.is_known_disposable(domain),
+        customers_of_domain=counted,
         others_with_phone=row.others_with_phone,
     )
 
@@ -105,9 +110,14 @@ def _query() -> Select[Any]:
     others = select(func.count()).where(
         _other.phone_digits == digits, _other.id != asked.customer_id
     )
+    of_domain = select(_other.id).where(_other.email_domain == bindparam("domain", type_=String()))
+    first_of_domain = of_domain.limit(COUNTED_AT_MOST).subquery()
     return select(
         asked.made(bindparam("velocity_window", type_=Interval())).label("made"),
         asked.last_income(bindparam("income_window", type_=Interval())).label("last_income"),
         others.scalar_subquery().label("others_with_phone"),
-        generations.of("customers").label("generation"),
+        select(func.count())
+        .select_from(first_of_domain)
+        .scalar_subquery()
+        .label("customers_of_domain"),
     )

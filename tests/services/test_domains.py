@@ -6,73 +6,75 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from redis import Redis
+from sqlalchemy import delete
 
 from app.config import Settings
 from app.db import db, transaction
-from app.models import Customer
-from app.services import domains, generations
-from app.services.domains import Domain
+from app.models import Customer, Generation
+from app.services import domains
 from tests.factories import Caller
 
-Known = Callable[[str], Domain]
+Counted = Callable[[str], int]
 
 pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture
-def known(app: Flask) -> Iterator[Known]:
+def counted(app: Flask) -> Iterator[Counted]:
     """What a transaction finds out that begins now."""
 
-    def look_up(domain: str) -> Domain:
+    def count(domain: str) -> int:
         with transaction():
-            return domains.look_up(domain, generations.current("customers"))
+            return domains.customers(domain)
 
     with app.app_context():
-        yield look_up
+        yield count
 
 
 @pytest.fixture
-def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on nothing can be counted, only found."""
-    monkeypatch.setattr(domains, "_count", lambda _: pytest.fail("it was counted again"))
+def as_new_process(app: Flask) -> Iterator[None]:
+    """Nothing is remembered from other tests."""
+    domains.is_known_disposable.cache_clear()
+    with app.app_context():
+        yield
+    domains.is_known_disposable.cache_clear()
 
 
 def test_customers_are_counted_by_the_whole_domain_in_any_case(
-    officer: Caller, known: Known
+    officer: Caller, counted: Counted
 ) -> None:
     for address in ("a@firm.example", "b@FIRM.example", "c@sub.firm.example"):
         officer.make_customer(email=address)
     officer.post("/customers/", {"external_id": "without an address"})
-    assert known("firm.example") == Domain(2, False)
-    assert known("sub.firm.example") == Domain(1, False)
-    assert known("example") == Domain(0, False)
+    found = [counted(domain) for domain in ("firm.example", "sub.firm.example", "example")]
+    assert found == [2, 1, 0]
 
 
 def test_what_was_counted_is_found(
-    officer: Caller, known: Known, request: pytest.FixtureRequest
+    officer: Caller, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     officer.make_customer(email="a@firm.example")
-    counted = known("firm.example")
-    request.getfixturevalue("uncounted")
-    assert known("firm.example") == counted == Domain(1, False)
+    assert counted("firm.example") == 1
+    monkeypatch.setattr(domains, "_count", lambda _: pytest.fail("it was counted again"))
+    assert counted("firm.example") == 1
 
 
-def test_every_change_of_a_customers_address_is_counted(officer: Caller, known: Known) -> None:
-    counts = [known("firm.example").customers]
+def test_every_change_of_a_customers_address_is_counted(officer: Caller, counted: Counted) -> None:
+    counts = [counted("firm.example")]
     customer = officer.make_customer(email="a@firm.example")
-    counts.append(known("firm.example").customers)
+    counts.append(counted("firm.example"))
     officer.make_customer(email="b@firm.example")
-    counts.append(known("firm.example").customers)
+    counts.append(counted("firm.example"))
     officer.patch(f"/customers/{customer['id']}", {"email": "a@elsewhere.example"})
-    counts.append(known("firm.example").customers)
+    counts.append(counted("firm.example"))
     officer.patch(f"/customers/{customer['id']}", {"email": "a@firm.example"})
-    counts.append(known("firm.example").customers)
+    counts.append(counted("firm.example"))
     officer.delete(f"/customers/{customer['id']}")
-    counts.append(known("firm.example").customers)
+    counts.append(counted("firm.example"))
     assert counts == [0, 1, 2, 1, 2, 1]
 
 
-def test_a_count_that_was_rolled_back_is_found_by_nobody(officer: Caller, known: Known) -> None:
+def test_a_count_that_was_rolled_back_is_found_by_nobody(officer: Caller, counted: Counted) -> None:
     officer.make_customer(email="a@firm.example")
     customer = Customer(email="b@firm.example", external_id="lost", created_by=uuid4())
 
@@ -80,31 +82,43 @@ def test_a_count_that_was_rolled_back_is_found_by_nobody(officer: Caller, known:
         with transaction():
             db.session.add(customer)
             db.session.flush()
-            generation = generations.current("customers")
-            assert domains.look_up("firm.example", generation).customers == 2
+            assert domains.customers("firm.example") == 2
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert known("firm.example").customers == 1
+    assert counted("firm.example") == 1
 
 
 def test_without_a_generation_nothing_is_kept(
-    app: Flask, officer: Caller, settings: Settings
+    officer: Caller, counted: Counted, settings: Settings
 ) -> None:
-    officer.make_customer(email="a@yopmail.com")
-    with app.app_context(), Redis.from_url(settings.redis_url) as redis:
-        assert domains.look_up("yopmail.com", None) == Domain(1, True)
+    officer.make_customer(email="a@firm.example")
+    with transaction():
+        db.session.execute(delete(Generation))
+    with Redis.from_url(settings.redis_url) as redis:
+        assert counted("firm.example") == 1
         assert redis.keys("*domain*") == []
 
 
-def test_another_list_is_asked_anew(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert known("yopmail.com").is_disposable
+@pytest.mark.usefixtures("as_new_process")
+def test_what_is_thrown_away_is_found_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert domains.is_known_disposable("yopmail.com")
+    assert not domains.is_known_disposable("firm.example")
+    domains.is_known_disposable.cache_clear()
+    monkeypatch.setattr(domains, "is_disposable", lambda _: pytest.fail("the list was asked"))
+    assert domains.is_known_disposable("yopmail.com")
+    assert not domains.is_known_disposable("firm.example")
+
+
+@pytest.mark.usefixtures("as_new_process")
+def test_another_list_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert domains.is_known_disposable("yopmail.com")
+    domains.is_known_disposable.cache_clear()
     monkeypatch.setattr(domains, "blocklist", {"firm.example"})
-    assert known("yopmail.com").is_disposable
     monkeypatch.setattr(domains, "LIST", "the next")
-    assert not known("yopmail.com").is_disposable
-    assert known("firm.example").is_disposable
+    assert not domains.is_known_disposable("yopmail.com")
+    assert domains.is_known_disposable("firm.example")
 
 
 @pytest.mark.parametrize(

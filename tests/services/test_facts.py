@@ -1,9 +1,11 @@
 """What the rules are told: windows to the microsecond, and whose applications count."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -91,6 +93,40 @@ def test_a_customer_without_anything_is_told_of_so(admin: Caller) -> None:
     bare = admin.make_customer(external_id="bare", email=None)
     known = facts_at(NOON, bare)
     assert (known.email_domain, known.customers_of_domain, known.others_with_phone) == (None, 0, 0)
+
+
+@pytest.mark.usefixtures("context", "clean")
+@pytest.mark.parametrize("customers", [facts.COUNTED_AT_MOST + offset for offset in (-1, 0, 1)])
+def test_a_domain_of_many_customers_is_counted_to_the_last(customers: int) -> None:
+    with transaction():
+        db.session.add_all(
+            Customer(external_id=f"c-{n}", email=f"{n}@big.example", created_by=uuid4())
+            for n in range(customers)
+        )
+    customer = db.session.scalars(select(Customer).limit(1)).one()
+    assert facts_at(NOON, {"id": str(customer.id)}).customers_of_domain == customers
+
+
+@pytest.mark.usefixtures("context")
+def test_the_facts_are_found_by_indexes_whatever_plan_is_kept() -> None:
+    """A plan for any parameters is what a long-lived connection ends up with."""
+    numbers = count(1)
+    statement = re.sub(
+        r"%\(\w+?(_window)?\)s",
+        lambda found: f"${next(numbers)}{'::interval' if found[1] else ''}",
+        str(facts._query().compile(db.engine)),
+    )
+    with transaction():
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))  # for the tables are empty
+        explain = f"EXPLAIN (GENERIC_PLAN) {statement}"
+        plan = db.session.connection().exec_driver_sql(explain).scalars().all()
+    indexes = set(re.findall(r"\bix_\w+", "\n".join(plan)))
+    assert indexes == {
+        "ix_loans_customer_id_created_at_id",
+        "ix_customers_phone_digits",
+        "ix_customers_email_domain",
+    }
+    assert not any("Seq Scan" in line for line in plan)
 
 
 @pytest.mark.usefixtures("context", "clean")
