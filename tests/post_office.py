@@ -11,6 +11,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from queue import Queue
+from threading import Timer
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -110,9 +111,14 @@ def opened(
 
 @contextmanager
 def mute() -> Iterator[dict[str, str]]:
-    """A server that takes calls and never says a word."""
+    """A server that takes calls and says nothing, until it breaks off for who has no time-out."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield settings(listener, "none")
+        breaks_off = Timer(10, listener.close)
+        breaks_off.start()
+        try:
+            yield settings(listener, "none")
+        finally:
+            breaks_off.cancel()
 
 
 @contextmanager

@@ -44,9 +44,8 @@ def init_app(app: Flask) -> None:
 def announce(loan: Loan) -> None:
     """Have the admins told, after the commit, that the loan was flagged; once, however often.
 
-    Part of the transaction at work, which it flushes: the notice refers to the loan.
+    Part of the transaction at work. What is pending there is flushed first, the loan with it.
     """
-    db.session.flush()
     told = insert(FlagNotice).values(loan_id=loan.id, created_at=now()).on_conflict_do_nothing()
     db.session.execute(told)
     sender: Background = current_app.extensions["notices"]

@@ -1,9 +1,11 @@
 """Every guard that matters, with the edit that takes it away and the tests that must go red."""
 
 from tests.mutants import Mutant
+from tests.mutants.notices import NOTICES
 from tests.mutants.signing_in import SIGNING_IN
 
 MUTANTS = (
+    *NOTICES,
     *SIGNING_IN,
     Mutant(
         "the customer's lock, found by ref",
