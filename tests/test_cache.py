@@ -1,6 +1,5 @@
 """Redis as the service uses it: what it keeps, who computes, and what is told when it is away."""
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from prometheus_client import REGISTRY
-from redis import Redis
+from redis import OutOfMemoryError, Redis
 
 from app import cache
 from app.cache import Namespace, release
@@ -40,21 +39,9 @@ def valkey(started: Valkey) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def service(
-    valkey: Valkey,
-    make_app: Callable[..., Flask],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Flask:
-    """A service on that Valkey, with the time-out of production and a log that can be read."""
-    app = make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05", LOG_LEVEL="WARNING")
-    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
-    return app
-
-
-@pytest.fixture
-def log(service: Flask, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    return caplog
+def service(valkey: Valkey, make_app: Callable[..., Flask]) -> Flask:
+    """A service on that Valkey, with the time-out of production and a log that tells of it."""
+    return make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05", LOG_LEVEL="WARNING")
 
 
 @pytest.fixture
@@ -238,9 +225,9 @@ def test_whoever_died_computing_is_waited_for_no_longer_than_a_while(
     calls = [in_app(service, lambda: cache.once(key("a"), compute))] * 8
     assert in_parallel(*calls) == [b"1"] * 8
     assert len(computed) == 1
-    redis.set(key("b").lock, "who lives on and on")
+    redis.set(key("b").lock, "who lives on", px=3_000)
     assert cache.once(key("b"), compute) == b"1"
-    assert redis.get(key("b").lock) == b"who lives on and on"
+    assert redis.get(key("b").lock) == b"who lives on"
 
 
 def test_only_its_holder_gives_a_lock_back(redis: Redis) -> None:
@@ -252,14 +239,21 @@ def test_only_its_holder_gives_a_lock_back(redis: Redis) -> None:
     assert redis.get(key("a").lock) == b"the next"
 
 
-def test_the_lock_is_gone_when_the_value_is_there(redis: Redis) -> None:
-    cache.once(key("a"), lambda: b"1")
-    assert [str(key("a")).encode()] == redis.keys()
+def test_a_lock_ends_by_itself_and_is_gone_when_the_value_is_there(redis: Redis) -> None:
+    lasts: list[int] = []
+
+    def compute() -> bytes:
+        lasts.append(redis.pttl(key("a").lock))
+        return b"1"
+
+    cache.once(key("a"), compute)
+    assert 0 < lasts[0] <= cache.COMPUTING_SECONDS * 1000
+    assert redis.keys() == [str(key("a")).encode()]
 
 
 @pytest.mark.parametrize("outage", ["stop", "pause"])
 def test_an_outage_is_a_miss_told_once_and_counted(
-    outage: str, valkey: Valkey, log: pytest.LogCaptureFixture, clock: Clock
+    outage: str, valkey: Valkey, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     cache.keep({key("a"): b"1"})
     getattr(valkey, outage)()
@@ -273,14 +267,14 @@ def test_an_outage_is_a_miss_told_once_and_counted(
             cache.keep({key("d"): b"1"})
             assert not cache.answers()
     assert outcomes == {"error": 12}
-    assert log.messages == ["Redis is away"]
+    assert caplog.messages == ["Redis is away"]
     cause = {"stop": "refused", "pause": "Timeout"}[outage]
-    assert cause in log.records[0].cause
+    assert cause in caplog.records[0].cause
 
 
 @pytest.mark.parametrize("outage", ["stop", "pause"])
 def test_after_an_outage_it_is_asked_again_and_told_once(
-    outage: str, valkey: Valkey, log: pytest.LogCaptureFixture, clock: Clock
+    outage: str, valkey: Valkey, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     getattr(valkey, outage)()
     cache.find(key("a"))
@@ -289,8 +283,8 @@ def test_after_an_outage_it_is_asked_again_and_told_once(
     for _ in range(3):
         cache.keep({key("a"): b"1"})
     assert cache.find(key("a")) == [b"1"]
-    assert log.messages == ["Redis is away", "Redis is back"]
-    assert log.records[1].seconds == 1
+    assert caplog.messages == ["Redis is away", "Redis is back"]
+    assert caplog.records[1].seconds == 1
 
 
 def test_one_that_did_not_answer_is_left_alone_for_a_while(valkey: Valkey, clock: Clock) -> None:
@@ -317,26 +311,26 @@ def test_a_late_answer_is_not_taken_for_the_answer_to_the_next_question(
     assert cache.once(key("a"), lambda: None) == b"of a"
 
 
-def test_a_flushed_one_is_filled_anew(redis: Redis, log: pytest.LogCaptureFixture) -> None:
+def test_a_flushed_one_is_filled_anew(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
     assert cache.once(key("a"), lambda: b"1") == b"1"
     redis.flushall()
     redis.script_flush()
     assert cache.once(key("a"), lambda: b"2") == b"2"
     assert cache.find(key("a")) == [b"2"]
-    assert log.messages == []
+    assert caplog.messages == []
 
 
 def test_a_restart_that_nobody_noticed_is_no_outage(
-    valkey: Valkey, log: pytest.LogCaptureFixture
+    valkey: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.keep({key("a"): b"1"})
     valkey.restart()
     assert cache.once(key("a"), lambda: b"2") == b"2"
-    assert log.messages == []
+    assert caplog.messages == []
 
 
 def test_a_full_one_still_answers_what_it_holds(
-    valkey: Valkey, log: pytest.LogCaptureFixture, clock: Clock
+    valkey: Valkey, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     cache.keep({key("a"): b"1"})
     with full(valkey), counted() as outcomes:
@@ -347,16 +341,32 @@ def test_a_full_one_still_answers_what_it_holds(
             assert cache.find(key("a"), key("b"), key("c")) == [b"1", None, None]
             assert cache.is_at_hand(THINGS)
     assert outcomes == {"hit": 6, "miss": 6, "error": 3}
-    assert log.messages == ["Redis refuses writes"]
-    assert "maxmemory" in log.records[0].cause
+    assert caplog.messages == ["Redis refuses writes"]
+    assert "maxmemory" in caplog.records[0].cause
     clock.rest_is_over()
     for _ in range(3):
         cache.once(key("b"), lambda: b"1")
-    assert log.messages == ["Redis refuses writes", "Redis takes writes again"]
+    assert caplog.messages == ["Redis refuses writes", "Redis takes writes again"]
+
+
+def test_room_for_a_lock_is_no_proof_of_room_for_a_value(
+    service: Flask,
+    caplog: pytest.LogCaptureFixture,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise OutOfMemoryError("as if")
+
+    monkeypatch.setattr(service.extensions["cache"].client, "pipeline", refuse)
+    for _ in range(3):
+        assert cache.once(key("a"), lambda: b"1") == b"1"
+        clock.rest_is_over()
+    assert caplog.messages == ["Redis refuses writes"]
 
 
 def test_one_that_refuses_to_read_is_asked_again_each_time(
-    redis: Redis, log: pytest.LogCaptureFixture, clock: Clock
+    redis: Redis, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     cache.keep({key("a"): b"1"})
     redis.execute_command("ACL", "SETUSER", "default", "-mget")
@@ -365,11 +375,11 @@ def test_one_that_refuses_to_read_is_asked_again_each_time(
     assert cache.find(key("a")) == [b"1"]
     clock.rest_is_over()
     assert cache.find(key("a")) == [b"1"]
-    assert log.messages == ["Redis refuses reads", "Redis takes reads again"]
+    assert caplog.messages == ["Redis refuses reads", "Redis takes reads again"]
 
 
 def test_trouble_that_comes_and_goes_is_told_once(
-    log: pytest.LogCaptureFixture, clock: Clock
+    caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     trouble = Trouble("begun", "over")
     for _ in range(3):
@@ -380,10 +390,10 @@ def test_trouble_that_comes_and_goes_is_told_once(
     asked_at = clock.now
     clock.rest_is_over()
     trouble.is_not_seen(asked_at)
-    assert log.messages == ["begun"]
+    assert caplog.messages == ["begun"]
     trouble.is_not_seen(clock.now)
     trouble.is_not_seen(clock.now)
-    assert log.messages == ["begun", "over"]
+    assert caplog.messages == ["begun", "over"]
 
 
 @pytest.mark.usefixtures("service")

@@ -27,7 +27,7 @@ def landing() -> Response:
 @endpoint(credential=Credential.NONE, produces="application/json")
 def document() -> Response:
     """Answer the OpenAPI document of the whole service."""
-    text = openapi.text(current_app)
+    text = openapi.served(current_app)
     response = Response(text, mimetype="application/json")
     response.headers["Cache-Control"] = "no-cache"
     return tagged(response, f'"{sha256(text).hexdigest()[:32]}"')

@@ -22,6 +22,7 @@ from app.schemas.loans import LoanEventOut, LoanFilter, LoanIn, LoanOut, LoanPat
 from app.services import decisions, loans
 from app.services.access import Actor
 from app.web.endpoint import endpoint
+from app.web.remembered import Cached
 
 bp = Blueprint("loans", __name__, url_prefix="/loans")
 
@@ -42,7 +43,7 @@ def create(actor: Actor, body: dict[str, Any]) -> object:
 
 
 @bp.get("/")
-@endpoint(query=LoanFilter, returns=LoanOut)
+@endpoint(query=LoanFilter, returns=LoanOut, cached=Cached("loans", "loan-list"))
 def index(actor: Actor, query: dict[str, Any]) -> object:
     """List the loans, newest first."""
     return loans.search(actor, **query)

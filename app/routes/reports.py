@@ -10,6 +10,7 @@ from app.schemas.reports import AuditEventOut, AuditFilter, PortfolioFilter, Por
 from app.services import audit, reports
 from app.services.access import Actor
 from app.web.endpoint import endpoint
+from app.web.remembered import Cached
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
 
@@ -33,7 +34,13 @@ def _portfolio_rows(result: reports.Portfolio) -> Iterable[Sequence[object]]:
 
 
 @bp.get("/portfolio")
-@endpoint(query=PortfolioFilter, returns=PortfolioOut, table=_portfolio_rows, raises=(AdminOnly,))
+@endpoint(
+    query=PortfolioFilter,
+    returns=PortfolioOut,
+    table=_portfolio_rows,
+    raises=(AdminOnly,),
+    cached=Cached("loans", "portfolio"),
+)
 def portfolio(actor: Actor, query: dict[str, Any]) -> object:
     """Sum up the applications of a range of days, as JSON or CSV."""
     query.pop("format", None)

@@ -56,6 +56,11 @@ class Actor:
     def is_staff(self) -> bool:
         return self.role in (Role.ADMIN, Role.OFFICER)
 
+    @property
+    def scope(self) -> str:
+        """What the actor may see and do, as a part of a key: who share it are answered alike."""
+        return f"{self.kind}/{self.role}" + ("" if self.is_staff else f"/{self.id}")
+
     def must_be_admin(self) -> None:
         if not self.is_admin:
             raise AdminOnly

@@ -16,6 +16,7 @@ from app.services.access import Actor
 from app.services.pages import Page
 from app.web import bodies, csv, paging
 from app.web.identity import Credential, identify, refresh_token
+from app.web.remembered import Cached
 from app.web.tokens import Bearer
 
 RUNS = 3
@@ -32,8 +33,9 @@ class Contract:
     the path's values, and `body=` and `query=` where there are schemas. What it returns is dumped
     through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
     `table` turns the result into rows for those who ask for CSV; a result that `is_down` is
-    answered with 503. A call that PostgreSQL picked as the victim of a deadlock is run again,
-    RUNS times in all. The OpenAPI document is built from the same attributes.
+    answered with 503. What is `cached` is answered without a call while nothing has changed. A call
+    that PostgreSQL picked as the victim of a deadlock is run again, RUNS times in all. The OpenAPI
+    document is built from the same attributes.
     """
 
     body: type[Schema] | None = None
@@ -48,8 +50,11 @@ class Contract:
     produces: str = "application/json"
     many: bool = False
     is_down: Callable[[Any], bool] | None = None
+    cached: Cached | None = None
 
     def __post_init__(self) -> None:
+        if self.cached and self.credential is not Credential.REQUIRED:
+            raise TypeError("what is cached is kept by who may see it")
         for schema in filter(None, (self.body, self.query, self.returns)):
             _compiled(schema)  # now, at import, not in somebody's request
 
@@ -60,7 +65,9 @@ class Contract:
                 request.environ.pop("HTTP_IF_MATCH", None)
             caller = self._caller()
             arguments = {**path, **self._arguments()}
-            return self._answer(_run(lambda: view(*caller, **arguments)))
+            return self._remembered(
+                caller, lambda: self._answer(_run(lambda: view(*caller, **arguments)))
+            )
 
         handle.contract = self  # type: ignore[attr-defined]
         return handle
@@ -98,6 +105,16 @@ class Contract:
             sent = bodies.read_json(request, may_be_empty=self.body_is_optional)
             arguments["body"] = _load(_compiled(self.body), sent)
         return arguments
+
+    def _remembered(
+        self, caller: tuple[Actor | Bearer | None, ...], respond: Callable[[], Response]
+    ) -> Response:
+        if self.cached is None:
+            return respond()
+        (actor,) = caller
+        assert isinstance(actor, Actor)  # noqa: S101 (the credential is required)
+        form = "csv" if self.table and _wants_csv() else "json"
+        return self.cached.answer(request, actor, form, respond)
 
     def _answer(self, result: Any) -> Response:
         """The view's result as a response."""

@@ -12,7 +12,8 @@ from marshmallow import Schema, fields
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
-from app import errors
+from app import cache, errors
+from app.cache import Namespace
 from app.errors import DomainError
 from app.web.endpoint import Contract
 from app.web.identity import Credential
@@ -23,6 +24,7 @@ DESCRIPTION = (
     "Customers, loan applications with an explained risk score, decisions on the record, and the "
     "portfolio. Money is a string with two decimals; every refusal is a problem (RFC 9457)."
 )
+DOCUMENT = Namespace("openapi", seconds=86_400)
 UNDOCUMENTED = frozenset(("static",))
 SECURITY: dict[Credential, list[dict[str, list[str]]]] = {
     Credential.NONE: [],
@@ -47,12 +49,18 @@ class Undocumented(Exception):
 
 
 def text(app: Flask) -> bytes:
-    """The document as it is served and committed; built once an application."""
+    """The document as it is served and committed."""
+    return orjson.dumps(build(app), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def served(app: Flask) -> bytes:
+    """The document of the running release; the first process that is asked builds it for all."""
     if "openapi" not in app.extensions:
-        layout = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        app.extensions["openapi"] = orjson.dumps(build(app), option=layout)
-    built: bytes = app.extensions["openapi"]
-    return built
+        # The release is in every key; of the settings the document shows one.
+        key = DOCUMENT.key(app.extensions["settings"].api_key_header)
+        app.extensions["openapi"] = cache.once(key, lambda: text(app))
+    document: bytes = app.extensions["openapi"]
+    return document
 
 
 def build(app: Flask) -> dict[str, Any]:
