@@ -1,10 +1,12 @@
 """Every guard that matters, with the edit that takes it away and the tests that must go red."""
 
 from tests.mutants import Mutant
+from tests.mutants.caching import CACHING
 from tests.mutants.notices import NOTICES
 from tests.mutants.signing_in import SIGNING_IN
 
 MUTANTS = (
+    *CACHING,
     *NOTICES,
     *SIGNING_IN,
     Mutant(
