@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.exc import IntegrityError, InternalError
 
-from app.db import Base, _refusals, after_commit, db, transaction
+from app.db import Base, _refusals, after_commit, db, snapshot, transaction
 from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
 from app.models import Customer, LoginFailures, User
 from app.models.base import now
@@ -185,3 +185,20 @@ def test_a_hook_that_fails_undoes_nothing_and_stops_no_other() -> None:
         after_commit(lambda: seen.append("second"))
         db.session.add(failures(b"kept"))
     assert (stored(), seen) == ({b"kept"}, ["second"])
+
+
+@pytest.mark.usefixtures("context")
+def test_a_snapshot_does_not_move_with_what_is_written_meanwhile() -> None:
+    with snapshot() as view:
+        before = view.execute(select(func.count()).select_from(LoginFailures)).scalar_one()
+        with transaction():
+            db.session.add(failures(b"meanwhile"))
+        assert view.execute(select(func.count()).select_from(LoginFailures)).scalar_one() == before
+    assert stored() == {b"meanwhile"}
+
+
+@pytest.mark.usefixtures("context")
+def test_a_snapshot_cannot_write() -> None:
+    with snapshot() as view, pytest.raises(InternalError, match="read-only"):
+        view.execution_options(stream_results=False, yield_per=None)
+        view.execute(delete(LoginFailures))

@@ -38,8 +38,12 @@ def reexamine(actor: Actor, customer: Customer, loan: Loan, changed: Collection[
     What they find anew is added, what they no longer find is cleared, nothing is deleted. An
     application that is left without an open flag goes back to the queue.
     """
-    asked = {name for name, rule in RULES.items() if rule.reads.intersection(changed)}
-    asked = {name for name in asked if config.current().fraud[name].is_on}
+    limits = config.current().fraud
+    asked = {
+        name
+        for name, rule in RULES.items()
+        if limits[name].is_on and rule.reads.intersection(changed)
+    }
     if not asked:
         return
     findings = _ask(asked, customer, loan, is_new=False)

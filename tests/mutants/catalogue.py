@@ -2,11 +2,13 @@
 
 from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
+from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.notices import NOTICES
 from tests.mutants.signing_in import SIGNING_IN
 
 MUTANTS = (
     *CACHING,
+    *FRAUDULENT,
     *NOTICES,
     *SIGNING_IN,
     Mutant(

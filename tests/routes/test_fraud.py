@@ -92,6 +92,14 @@ def test_a_domain_that_looks_alike_is_another(
     assert rules(admin.make_loan(admin.make_customer(email=f"ada@{lookalike}"))) == []
 
 
+def test_the_customers_of_a_longer_domain_are_not_those_of_its_end(
+    admin: Caller, ring: Callable[..., list[Record]]
+) -> None:
+    ring(6, "notring.example")
+    ring(6, "sub.ring.example")
+    assert rules(admin.make_loan(ring(1, "ring.example")[0])) == []
+
+
 def test_one_domain_is_the_same_in_any_spelling(admin: Caller) -> None:
     spellings = ["münchen.example", "MÜNCHEN.example", "xn--mnchen-3ya.EXAMPLE"]
     for number in range(10):
@@ -282,6 +290,15 @@ def test_a_finding_beside_another_changes_the_entity_tag(admin: Caller) -> None:
     shown = admin.get(f"/loans/{loan['id']}", headers={"If-None-Match": tag})
     assert shown.status_code == 200
     assert rules(shown.json) == ["amount", "disposable-email"]
+
+
+def test_a_finding_cleared_beside_another_changes_the_entity_tag(admin: Caller) -> None:
+    customer = admin.make_customer(email="ada@mailinator.com")
+    loan = admin.make_loan(customer, amount="6000000.00")
+    tag = admin.get(f"/loans/{loan['id']}").headers["ETag"]
+    patched(admin, customer, email="ada@calm.example")
+    shown = admin.get(f"/loans/{loan['id']}", headers={"If-None-Match": tag})
+    assert (shown.status_code, rules(shown.json)) == (200, ["amount"])
 
 
 def test_a_rule_can_be_turned_off_and_tuned(make_app: MakeApp, admin: Caller) -> None:
