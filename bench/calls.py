@@ -68,7 +68,8 @@ def find_ids(url: str) -> Ids:
 
 def _application(random: Random, ids: Ids) -> Request:
     borrower = random.choice(ids["borrowers"])
-    income = 20_000 + int(borrower[-4:], 16)  # the same each time, as people declare it
+    # The same each time, as people declare it.
+    income = Random(borrower).randrange(20_000, 120_000)
     body = {
         "customer_id": borrower,
         "amount": f"{random.randrange(500, 40_000)}.00",

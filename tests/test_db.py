@@ -199,6 +199,7 @@ def test_a_snapshot_does_not_move_with_what_is_written_meanwhile() -> None:
 
 @pytest.mark.usefixtures("context")
 def test_a_snapshot_cannot_write() -> None:
-    with snapshot() as view, pytest.raises(InternalError, match="read-only"):
+    with snapshot() as view:
         view.execution_options(stream_results=False, yield_per=None)
-        view.execute(delete(LoginFailures))
+        with pytest.raises(InternalError, match="read-only"):
+            view.execute(delete(LoginFailures))
