@@ -55,8 +55,8 @@ def announce(loan: Loan) -> None:
 def deliver() -> int:
     """Send what is due, oldest first, and say how many mails went; a server that is away ends it.
 
-    Any number of processes may do so at once, and each mail goes once. Only if one dies between
-    sending a mail and writing that down does it go again, with the same Message-ID.
+    Any number of processes may do so at once, and each mail goes once. It goes again, with the same
+    Message-ID, only where a sender died before it wrote that down, or took longer than its claim.
     """
     sent = 0
     while claimed := _claim():
