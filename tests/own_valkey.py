@@ -29,6 +29,7 @@ def put_right(server: Valkey) -> Iterator[Valkey]:
         if not server.is_running:
             server.start()
         with Redis.from_url(server.url) as redis:
+            redis.execute_command("ACL", "SETUSER", "default", "+@all")
             redis.config_set("maxmemory", "128mb")
             redis.config_set("maxmemory-policy", "volatile-lru")
             redis.flushall()

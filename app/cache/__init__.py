@@ -118,12 +118,23 @@ def once(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:
         return value
     try:
         value = compute()
-        if value is not None:
-            keep({key: value})
     finally:
-        with suppress(Away):
-            _server().write(lambda redis: redis.eval(UNLOCK, 1, key.lock, token), proves_well=False)
+        _settle(key, value, token)
     return value
+
+
+def _settle(key: Key, value: bytes | None, token: bytes) -> None:
+    """Keep the value, if there is one, and give the lock back, in one round trip."""
+
+    def settle(redis: Redis) -> None:
+        with redis.pipeline(transaction=False) as pipeline:
+            if value is not None:
+                pipeline.set(str(key), value, ex=key.namespace.seconds)
+            pipeline.eval(UNLOCK, 1, key.lock, token)
+            pipeline.execute()
+
+    with suppress(Away):
+        _server().write(settle, proves_well=value is not None)
 
 
 def _found_or_locked(key: Key, token: bytes) -> bytes | None:
