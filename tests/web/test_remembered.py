@@ -119,6 +119,15 @@ def test_a_remembered_answer_is_not_made_again(
     assert admin.head(paths[0]).headers["X-Total-Count"] == "1"
 
 
+def test_look_ups_are_counted_by_name_and_outcome(admin: Caller, anyone: Caller) -> None:
+    for _ in range(2):
+        admin.get("/loans/")
+    figures = anyone.get("/metrics").text
+    for outcome in ("hit", "miss"):
+        name = f'loans_cache_lookups_total{{namespace="loan-list",outcome="{outcome}"}}'
+        assert name in figures
+
+
 def test_whatever_an_answer_depends_on_is_asked_for_apart(
     admin: Caller, uncached: Callable[[Caller], Caller]
 ) -> None:
