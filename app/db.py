@@ -79,19 +79,22 @@ def after_commit(hook: Hook) -> None:
 
     The deed is done by then: a hook that fails is logged and changes nothing of the answer.
     """
-    hooks: list[Hook] = db.session().info[_OPEN]
+    hooks: list[Hook] | None = db.session().info.get(_OPEN)
+    if hooks is None:
+        raise RuntimeError("after_commit() belongs inside transaction()")
     hooks.append(hook)
 
 
 @contextmanager
 def snapshot() -> Iterator[Connection]:
-    """One unchanging view of everything, to read from row by row; it cannot write."""
+    """One unchanging view of everything, to read from row by row; it cannot write.
+
+    No statement of it times out.
+    """
     with db.engine.connect() as connection:
-        yield connection.execution_options(
-            isolation_level="REPEATABLE READ",
-            postgresql_readonly=True,
-            yield_per=ROWS_AT_ONCE,
-        )
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        yield connection.execution_options(yield_per=ROWS_AT_ONCE)
 
 
 def refuses(constraint: str, error: type[DomainError]) -> None:

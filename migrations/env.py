@@ -1,7 +1,7 @@
 """Alembic against the database of the environment's settings."""
 
 from alembic import context
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 import app.models  # noqa: F401 (tells the metadata of every table)
 from app import config
@@ -12,7 +12,12 @@ def migrate() -> None:
     url = context.config.get_main_option("sqlalchemy.url") or config.load().database_url
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=Base.metadata)
+        # Whoever waits for a lock on a table keeps all others waiting behind.
+        connection.execute(text("SET lock_timeout = '2s'"))
+        connection.commit()
+        context.configure(
+            connection=connection, target_metadata=Base.metadata, transaction_per_migration=True
+        )
         with context.begin_transaction():
             context.run_migrations()
     engine.dispose()

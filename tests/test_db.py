@@ -203,3 +203,9 @@ def test_a_snapshot_cannot_write() -> None:
         view.execution_options(stream_results=False, yield_per=None)
         with pytest.raises(InternalError, match="read-only"):
             view.execute(delete(LoginFailures))
+
+
+@pytest.mark.usefixtures("context")
+def test_nothing_can_follow_a_commit_that_nobody_makes() -> None:
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        after_commit(list)

@@ -150,3 +150,26 @@ def test_a_flag_and_an_approval_leave_one_story(admin: Caller, in_parallel: Para
         else:
             assert (approval.status_code, flag.status_code) == (200, 409)
             assert (loan["status"], loan["fraud_flags"]) == ("APPROVED", [])
+
+
+def test_a_customers_edit_and_decisions_on_their_loan_leave_one_story(
+    admin: Caller, in_parallel: Parallel
+) -> None:
+    """The edit clears the flag that a person may be clearing just now."""
+    for number in range(10):
+        customer = admin.make_customer(email=f"ada{number}@mailinator.com")
+        path = f"/loans/{admin.make_loan(customer)['id']}"
+        edit, clearing, withdrawal = in_parallel(
+            partial(
+                admin.patch, f"/customers/{customer['id']}", {"email": f"a{number}@calm.example"}
+            ),
+            partial(admin.post, f"{path}/clear-flags", {"reason": "known"}),
+            partial(admin.post, f"{path}/withdraw"),
+        )
+        assert (edit.status_code, withdrawal.status_code) == (200, 200)
+        assert clearing.status_code in (200, 409)
+        story = [event["to"] for event in admin.get(f"{path}/history").json]
+        assert story in (
+            ["PENDING", "FLAGGED", "WITHDRAWN"],
+            ["PENDING", "FLAGGED", "PENDING", "WITHDRAWN"],
+        )

@@ -83,8 +83,8 @@ class Customer(Versioned, Timestamped, Base):
 
 
 Index("uq_customers_email", func.lower(Customer.email), unique=True)
-Index("ix_customers_email_domain", Customer.email_domain)
-Index("ix_customers_phone_digits", Customer.phone_digits)
+Index("ix_customers_email_domain_created_at", Customer.email_domain, Customer.created_at)
+Index("ix_customers_phone_digits_created_at", Customer.phone_digits, Customer.created_at)
 
 
 class RetiredExternalId(Base):

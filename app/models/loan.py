@@ -65,7 +65,11 @@ MOST = "999999999999.99"
 
 
 class Loan(Versioned, Timestamped, Base):
-    """An application and, once disbursed, the debt. `outstanding` is what is still owed of it."""
+    """An application and, once disbursed, the debt. `outstanding` is what is still owed of it.
+
+    `first_amount` and `first_income` are what was first asked for and declared, where an edit has
+    changed that since; None where none has.
+    """
 
     __tablename__ = "loans"
     __table_args__ = (
@@ -74,6 +78,12 @@ class Loan(Versioned, Timestamped, Base):
         CheckConstraint(f"income >= 0 AND income <= {MOST}", name="income_in_range"),
         CheckConstraint(f"expenses >= 0 AND expenses <= {MOST}", name="expenses_in_range"),
         CheckConstraint("outstanding >= 0 AND outstanding <= amount", name="outstanding_in_range"),
+        CheckConstraint(
+            f"first_amount > 0 AND first_amount <= {MOST}", name="first_amount_in_range"
+        ),
+        CheckConstraint(
+            f"first_income >= 0 AND first_income <= {MOST}", name="first_income_in_range"
+        ),
         CheckConstraint("risk_score >= 0 AND risk_score <= 1", name="risk_score_in_range"),
         CheckConstraint("term_months >= 1 AND term_months <= 600", name="term_in_range"),
         CheckConstraint(f"status IN ({STATUSES})", name="status_known"),
@@ -98,6 +108,8 @@ class Loan(Versioned, Timestamped, Base):
     purpose: Mapped[str] = mapped_column(String(200))
     income: Mapped[Decimal]
     expenses: Mapped[Decimal]
+    first_amount: Mapped[Decimal | None]
+    first_income: Mapped[Decimal | None]
     risk_score: Mapped[Decimal] = mapped_column(Numeric(3, 2))
     status: Mapped[LoanStatus] = mapped_column(String(10), default=LoanStatus.PENDING)
     outstanding: Mapped[Decimal] = mapped_column(default=Decimal("0.00"))
@@ -119,6 +131,15 @@ class Loan(Versioned, Timestamped, Base):
     @property
     def customer_external_id(self) -> str | None:
         return self.customer.external_id
+
+    def edit(self, values: Mapping[str, Any]) -> list[str]:
+        """As `assign`, keeping what was first asked for and declared."""
+        first = {"first_amount": self.amount, "first_income": self.income}
+        changed = self.assign(values)
+        for name, value in first.items():
+            if name.removeprefix("first_") in changed and getattr(self, name) is None:
+                setattr(self, name, value)
+        return changed
 
     def move_to(self, status: LoanStatus, *, by: UUID | None, reason: str | None = None) -> None:
         """The only writer of `status` after birth; raises IllegalTransition off the map.

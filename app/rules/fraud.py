@@ -17,19 +17,20 @@ class Facts:
 
     `applications` counts the customer's own within velocity's window, this one included;
     `customers_of_domain` those with an e-mail address of exactly that domain, this one included;
-    `others_with_phone` the other customers whose phone has the same digits. `last_income` is what
-    the customer declared on the application before this one, if that is within the window.
+    `others_with_phone` the other customers whose phone has the same digits. `declared_before` is
+    the least that the customer declared before: on the application before this one, if that is
+    within the window, and on this one, if it was edited since.
     """
 
     amount: Decimal
     income: Decimal
-    applications: int = 1
-    last_income: Decimal | None = None
-    email_domain: str | None = None
-    is_public_domain: bool = False
-    is_disposable_domain: bool = False
-    customers_of_domain: int = 0
-    others_with_phone: int = 0
+    applications: int
+    declared_before: Decimal | None
+    email_domain: str | None
+    is_public_domain: bool
+    is_disposable_domain: bool
+    customers_of_domain: int
+    others_with_phone: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +172,18 @@ def shared_phone(facts: Facts, limit: Limit) -> Finding | None:
 
 @rule(reads=("income",), threshold=Decimal(2), window=timedelta(days=90))
 def income_jump(facts: Facts, limit: Limit) -> Finding | None:
-    """An income of more than so many times what the customer last declared within the window."""
-    if facts.last_income is None or facts.income <= limit.threshold * facts.last_income:
+    """An income of more than so many times what the customer has declared before."""
+    before = facts.declared_before
+    if before is None or facts.income <= limit.threshold * before:
         return None
     return Finding(
         "income-jump",
-        f"The declared income of {facts.income} is more than {limit.threshold} times the "
-        f"{facts.last_income} of the application before, within {_spoken(limit.window)}.",
+        f"The declared income of {facts.income} is more than {limit.threshold} times the {before} "
+        f"declared before, within {_spoken(limit.window)}.",
         "medium",
         {
             "income": str(facts.income),
-            "last_income": str(facts.last_income),
+            "declared_before": str(before),
             "threshold": str(limit.threshold),
             "window": _spoken(limit.window),
         },
@@ -189,8 +191,9 @@ def income_jump(facts: Facts, limit: Limit) -> Finding | None:
 
 
 def _spoken(window: timedelta) -> str:
-    """A window as the settings write it: 24h up to a few days, 90d beyond."""
-    hours = window / timedelta(hours=1)
-    if hours < 1 or hours % 1:
-        return f"{window // timedelta(minutes=1)}m"
-    return f"{hours:.0f}h" if hours <= 72 else f"{hours / 24:.0f}d"
+    """A window as the settings write it, in days from four days on."""
+    minutes = window // timedelta(minutes=1)
+    if minutes % 60:
+        return f"{minutes}m"
+    hours = minutes // 60
+    return f"{hours}h" if hours % 24 or hours <= 72 else f"{hours // 24}d"

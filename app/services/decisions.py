@@ -99,9 +99,16 @@ def take(
         must_fit_the_limit(customer, loan)
     audit.record(actor, f"loan.{status.lower()}", loan)
     if status == LoanStatus.FLAGGED:
-        loan.flags.add(FraudFlag(rule="manual", reason=reason, severity=Severity.HIGH))
-        _show_flags(loan)
+        flag_beside(loan, reason)
         notices.announce(loan)
+
+
+def flag_beside(loan: Loan, reason: str | None) -> None:
+    """Add a person's flag to a loan that is FLAGGED, within the transaction at work."""
+    if reason is None:
+        raise ReasonRequired
+    loan.flags.add(FraudFlag(rule="manual", reason=reason, severity=Severity.HIGH))
+    _show_flags(loan)
 
 
 def _decide(actor: Actor, ref: str, status: LoanStatus, reason: str | None) -> Loan:

@@ -48,11 +48,12 @@ class Application:
         """How many the customer had made within the window, this one aside."""
         return select(func.count()).where(*self._within(window)).scalar_subquery()
 
-    def last_income(self, window: SQLColumnExpression[timedelta]) -> ScalarSelect[Decimal]:
-        """What the customer declared on the one before, within the window."""
-        incomes = select(_before.income).where(*self._within(window))
+    def declared_before(self, window: SQLColumnExpression[timedelta]) -> ScalarSelect[Decimal]:
+        """The income first declared on the one before, within the window."""
+        incomes = select(func.coalesce(_before.first_income, _before.income))
         newest_first = (_before.created_at.desc(), _before.id.desc())
-        return incomes.order_by(*newest_first).limit(1).scalar_subquery()
+        within = incomes.where(*self._within(window))
+        return within.order_by(*newest_first).limit(1).scalar_subquery()
 
     def _within(self, window: SQLColumnExpression[timedelta]) -> list[ColumnElement[bool]]:
         return [
@@ -69,27 +70,19 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
     Of a new one every other application of the customer counts as made before it, even where the
     clock of another machine says later.
     """
-    settings, domain = config.current(), customer.email_domain
-    is_public = domain in settings.public_email_providers
-    values = {
-        "id": loan.id,
-        "customer_id": customer.id,
-        "at": loan.created_at,
-        "until": END_OF_TIME if is_new else loan.created_at,
-        "velocity_window": settings.fraud["velocity"].window,
-        "income_window": settings.fraud["income-jump"].window,
-        "phone": customer.phone_digits,
-        "domain": None if is_public else domain,
-    }
-    row = db.session.connection().execute(_query(), values).one()
+    domain = customer.email_domain
+    is_public = domain in config.current().public_email_providers
+    asked = _asked(customer, loan, is_new=is_new, counted_domain=None if is_public else domain)
+    row = db.session.connection().execute(_query(), asked).one()
     counted = row.customers_of_domain
     if domain and counted == COUNTED_AT_MOST:
         counted = domains.customers(domain)
+    declared = [each for each in (row.declared_before, loan.first_income) if each is not None]
     return Facts(
         amount=loan.amount,
         income=loan.income,
         applications=row.made + 1,
-        last_income=row.last_income,
+        declared_before=min(declared, default=None),
         email_domain=domain,
         is_public_domain=is_public,
         is_disposable_domain=domain is not None and domains.is_known_disposable(domain),
@@ -98,26 +91,37 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
     )
 
 
+def _asked(
+    customer: Customer, loan: Loan, *, is_new: bool, counted_domain: str | None
+) -> dict[str, object]:
+    limits = config.current().fraud
+    return {
+        "id": loan.id,
+        "customer_id": customer.id,
+        "at": loan.created_at,
+        "until": END_OF_TIME if is_new else loan.created_at,
+        "velocity_window": limits["velocity"].window,
+        "income_window": limits["income-jump"].window,
+        "phone": customer.phone_digits,
+        "domain": counted_domain,
+    }
+
+
 @cache
 def _query() -> Select[Any]:
-    asked = Application(
+    of = Application(
         id=bindparam("id", type_=Uuid()),
         customer_id=bindparam("customer_id", type_=Uuid()),
         at=bindparam("at", type_=DateTime(timezone=True)),
         until=bindparam("until", type_=DateTime(timezone=True)),
     )
-    digits = bindparam("phone", type_=String())
-    others = select(func.count()).where(
-        _other.phone_digits == digits, _other.id != asked.customer_id
-    )
-    of_domain = select(_other.id).where(_other.email_domain == bindparam("domain", type_=String()))
-    first_of_domain = of_domain.limit(COUNTED_AT_MOST).subquery()
-    return select(
-        asked.made(bindparam("velocity_window", type_=Interval())).label("made"),
-        asked.last_income(bindparam("income_window", type_=Interval())).label("last_income"),
-        others.scalar_subquery().label("others_with_phone"),
-        select(func.count())
-        .select_from(first_of_domain)
-        .scalar_subquery()
-        .label("customers_of_domain"),
-    )
+    domain, digits = (bindparam(name, type_=String()) for name in ("domain", "phone"))
+    of_domain = select(_other.id).where(_other.email_domain == domain).limit(COUNTED_AT_MOST)
+    others = select(func.count()).where(_other.phone_digits == digits, _other.id != of.customer_id)
+    columns: dict[str, ColumnElement[Any]] = {
+        "made": of.made(bindparam("velocity_window", type_=Interval())),
+        "declared_before": of.declared_before(bindparam("income_window", type_=Interval())),
+        "customers_of_domain": func.cardinality(func.array(of_domain.scalar_subquery())),
+        "others_with_phone": others.scalar_subquery(),
+    }
+    return select(*(column.label(name) for name, column in columns.items()))

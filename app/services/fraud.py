@@ -18,6 +18,7 @@ from app.services.access import Actor, with_customer, with_flags
 
 REASON_LENGTH = 500
 NO_LONGER = "No longer found after an edit."
+FOUND_ANEW = "Found anew after an edit, with other numbers."
 
 
 def examine(actor: Actor, customer: Customer, loan: Loan) -> None:
@@ -52,7 +53,7 @@ def reexamine(actor: Actor, customer: Customer, loan: Loan, changed: Collection[
         if found is not None and found.evidence == flag.evidence:
             del findings[flag.rule]  # it stands
         else:
-            _clear(loan, flag)
+            _clear(loan, flag, NO_LONGER if found is None else FOUND_ANEW)
     _add_flags(loan, findings.values())
     if findings and loan.status == LoanStatus.PENDING:
         _move_to_flagged(actor, loan, findings.values())
@@ -65,8 +66,8 @@ def reexamine_open_applications(actor: Actor, customer: Customer, changed: Colle
     """The same for every open application of a customer whose own fields were edited."""
     if not any(rule.reads.intersection(changed) for rule in RULES.values()):
         return
-    db.session.flush()  # the facts are gathered past the session
-    # All of the customer's, whoever may see them.
+    # All of the customer's, whoever may see them. The edit is flushed by this, before the facts are
+    # gathered past the session.
     applications = db.session.scalars(
         select(Loan)
         .where(Loan.customer_id == customer.id, Loan.status.in_(EDITABLE))
@@ -106,8 +107,8 @@ def _add_flags(loan: Loan, findings: Iterable[Finding]) -> None:
         set_committed_value(loan, "fraud_flags", [*loan.fraud_flags, *flags])
 
 
-def _clear(loan: Loan, flag: FraudFlag) -> None:
-    db.session.add(FlagClearance(flag_id=flag.id, by=None, reason=NO_LONGER))
+def _clear(loan: Loan, flag: FraudFlag, reason: str) -> None:
+    db.session.add(FlagClearance(flag_id=flag.id, by=None, reason=reason))
     loan.updated_at = now()
     set_committed_value(loan, "fraud_flags", [kept for kept in loan.fraud_flags if kept != flag])
 

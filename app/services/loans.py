@@ -124,9 +124,12 @@ def change(
         actor.must_be_admin()
     with transaction():
         loan, customer = lock_loan_and_customer(actor, ref)
+        before = loan.status
         if values or status is None:
             _edit(actor, customer, loan, values)
-        if status is not None:
+        if status is not None and status == loan.status != before:
+            decisions.flag_beside(loan, reason)  # the edit itself has just flagged it
+        elif status is not None:
             decisions.take(actor, customer, loan, status, reason)
     return loan
 
@@ -134,7 +137,7 @@ def change(
 def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) -> None:
     if loan.status not in EDITABLE:
         raise LoanNotEditable(f"An application that is {loan.status} can no longer be edited.")
-    changed = loan.assign(values)
+    changed = loan.edit(values)
     if SCORED_BY.intersection(changed):
         loan.risk_score = _assess(loan).score
     if "amount" in changed:

@@ -4,9 +4,10 @@ from tests.mutants import Mutant
 
 RULES, FACTS = "app/rules/fraud.py", "app/services/facts.py"
 FRAUD, LOANS = "app/services/fraud.py", "app/services/loans.py"
-DECISIONS, REPLAY = "app/services/decisions.py", "app/services/replay.py"
+DECISIONS, REPLAY = "app/services/decisions.py", "app/services/past_facts.py"
 ON_RULES, ON_FACTS = "tests/rules/test_fraud.py", "tests/services/test_facts.py"
-ON_HTTP, ON_REPLAY = "tests/routes/test_fraud.py", "tests/test_cli_replay.py"
+ON_HTTP, ON_EDITS = "tests/routes/test_fraud.py", "tests/routes/test_fraud_edits.py"
+ON_REPLAY = "tests/test_cli_replay.py"
 
 BEYOND = tuple(
     Mutant(f"fraud: {name} fires beyond its limit", RULES, old, old.replace("<=", "<"), ON_RULES)
@@ -15,7 +16,7 @@ BEYOND = tuple(
         ("amount", "facts.amount <= limit.threshold"),
         ("email-domain", "facts.customers_of_domain <= limit.threshold"),
         ("shared-phone", "facts.others_with_phone <= limit.threshold"),
-        ("income-jump", "facts.income <= limit.threshold * facts.last_income"),
+        ("income-jump", "facts.income <= limit.threshold * before"),
     )
 )
 
@@ -33,42 +34,42 @@ FRAUDULENT = (
         LOANS,
         "        fraud.reexamine(actor, customer, loan, changed)\n",
         "",
-        f"{ON_HTTP} -k rules_that_read_it",
+        f"{ON_EDITS} -k rules_that_read_it",
     ),
     Mutant(
         "fraud: an edited customer's applications are examined again",
         "app/services/customers.py",
         "            fraud.reexamine_open_applications(actor, customer, changed)\n",
         "",
-        f"{ON_HTTP} -k new_phone",
+        f"{ON_EDITS} -k new_phone",
     ),
     Mutant(
         "fraud: only the rules that read the edit are asked",
         FRAUD,
         "limits[name].is_on and rule.reads.intersection(changed)",
         "limits[name].is_on",
-        f"{ON_HTTP} -k 'does_not_touch or stays_clear'",
+        f"{ON_EDITS} -k 'does_not_touch or stays_clear'",
     ),
     Mutant(
         "fraud: an edit clears what its rules found, and no person's flag",
         FRAUD,
         "[flag for flag in loan.fraud_flags if flag.rule in asked]",
         "list(loan.fraud_flags)",
-        f"{ON_HTTP} -k only_a_person_clears",
+        f"{ON_EDITS} -k only_a_person_clears",
     ),
     Mutant(
         "fraud: a finding that is cleared changes the entity tag",
         FRAUD,
-        "reason=NO_LONGER))\n    loan.updated_at = now()\n",
-        "reason=NO_LONGER))\n",
-        f"{ON_HTTP} -k cleared_beside",
+        "reason=reason))\n    loan.updated_at = now()\n",
+        "reason=reason))\n",
+        f"{ON_EDITS} -k cleared_beside",
     ),
     Mutant(
         "fraud: a finding that is added changes the entity tag",
         FRAUD,
         "        loan.updated_at = now()\n        set_committed",
         "        set_committed",
-        f"{ON_HTTP} -k beside_another",
+        f"{ON_EDITS} -k beside_another",
     ),
     Mutant(
         "fraud: public providers are excepted",
@@ -80,8 +81,8 @@ FRAUDULENT = (
     Mutant(
         "fraud: a domain is the whole domain",
         FACTS,
-        '_other.email_domain == bindparam("domain", type_=String())',
-        '_other.email_domain.endswith(bindparam("domain", type_=String()))',
+        "_other.email_domain == domain",
+        "_other.email_domain.endswith(domain)",
         f"{ON_HTTP} -k longer_domain",
     ),
     Mutant(
@@ -120,6 +121,55 @@ FRAUDULENT = (
         f"{ON_HTTP} -k sent_at_once",
     ),
     Mutant(
+        "fraud: an edited customer's applications are locked",
+        FRAUD,
+        "        .with_for_update(of=Loan)\n",
+        "",
+        "tests/test_races.py -k customers_edit_and_decisions",
+    ),
+    Mutant(
+        "fraud: what is decided is not examined again",
+        FRAUD,
+        ".where(Loan.customer_id == customer.id, Loan.status.in_(EDITABLE))",
+        ".where(Loan.customer_id == customer.id)",
+        f"{ON_EDITS} -k new_address",
+    ),
+    Mutant(
+        "fraud: an edit is held against what was first declared",
+        "app/models/loan.py",
+        "in changed and getattr(self, name) is None:",
+        "in changed:",
+        f"{ON_EDITS} -k first_declared",
+    ),
+    Mutant(
+        "fraud: an edit does not mend what came after",
+        FACTS,
+        "select(func.coalesce(_before.first_income, _before.income))",
+        "select(_before.income)",
+        f"{ON_EDITS} -k does_not_mend",
+    ),
+    Mutant(
+        "fraud: of one moment, the id says which came first",
+        FACTS,
+        "tuple_(_before.created_at, _before.id) < tuple_(self.until, self.id),",
+        "_before.created_at <= self.until,",
+        f"{ON_FACTS} -k one_moment",
+    ),
+    Mutant(
+        "fraud: a reason has room for six findings",
+        FRAUD,
+        'shorten(" ".join(found.reason for found in findings), REASON_LENGTH, placeholder=" …")',
+        '" ".join(found.reason for found in findings)',
+        f"{ON_HTTP} -k six_findings",
+    ),
+    Mutant(
+        "fraud: public providers are written in one spelling",
+        "app/config.py",
+        "frozenset(_normalized(name.strip()) for",
+        "frozenset(name.strip() for",
+        f"{ON_HTTP} -k one_spelling",
+    ),
+    Mutant(
         "policy: what is flagged is not approved unseen",
         DECISIONS,
         "if loan.status != LoanStatus.PENDING or most is None:",
@@ -143,14 +193,14 @@ FRAUDULENT = (
     Mutant(
         "replay: who came later was not there yet",
         REPLAY,
-        ".where(_then.created_at <= Loan.created_at)",
-        "",
+        ".where(*conditions, _then.created_at <= Loan.created_at)",
+        ".where(*conditions)",
         f"{ON_REPLAY} -k own_time",
     ),
     Mutant(
         "replay: it cannot write",
         "app/db.py",
-        "            postgresql_readonly=True,\n",
+        ", postgresql_readonly=True",
         "",
         "tests/test_db.py -k snapshot",
     ),

@@ -12,7 +12,17 @@ from app.rules import fraud
 from app.rules.fraud import RULES, Facts
 from app.rules.limits import Limit
 
-CALM = Facts(amount=Decimal("25000.00"), income=Decimal("60000.00"))
+CALM = Facts(
+    amount=Decimal("25000.00"),
+    income=Decimal("60000.00"),
+    applications=1,
+    declared_before=None,
+    email_domain=None,
+    is_public_domain=False,
+    is_disposable_domain=False,
+    customers_of_domain=0,
+    others_with_phone=0,
+)
 LIMITS = {name: rule.limit for name, rule in RULES.items()}
 
 
@@ -45,8 +55,8 @@ def test_there_are_these_rules_with_these_limits() -> None:
         ("shared-phone", {"others_with_phone": 0}, {"others_with_phone": 1}),
         (
             "income-jump",
-            {"income": Decimal("2000.00"), "last_income": Decimal("1000.00")},
-            {"income": Decimal("2000.01"), "last_income": Decimal("1000.00")},
+            {"income": Decimal("2000.00"), "declared_before": Decimal("1000.00")},
+            {"income": Decimal("2000.01"), "declared_before": Decimal("1000.00")},
         ),
     ],
 )
@@ -58,12 +68,12 @@ def test_a_rule_fires_beyond_its_limit_and_not_at_it(
 
 
 def test_a_first_declaration_is_no_jump() -> None:
-    assert found(income=Decimal("999999999999.99"), last_income=None) == []
+    assert found(income=Decimal("999999999999.99"), declared_before=None) == []
 
 
 def test_any_income_is_a_jump_from_none() -> None:
-    assert found(income=Decimal("0.00"), last_income=Decimal("0.00")) == []
-    assert found(income=Decimal("0.01"), last_income=Decimal("0.00")) == ["income-jump"]
+    assert found(income=Decimal("0.00"), declared_before=Decimal("0.00")) == []
+    assert found(income=Decimal("0.01"), declared_before=Decimal("0.00")) == ["income-jump"]
 
 
 def test_at_a_public_provider_thousands_may_share_a_domain() -> None:
@@ -77,7 +87,7 @@ def test_a_rule_that_is_off_finds_nothing() -> None:
         "customers_of_domain": 11,
         "is_disposable_domain": True,
         "others_with_phone": 1,
-        "last_income": Decimal("1.00"),
+        "declared_before": Decimal("1.00"),
     }
     assert found(**everything) == list(RULES)
     for off in RULES:
@@ -88,6 +98,46 @@ def test_a_rule_that_is_off_finds_nothing() -> None:
 def test_only_the_rules_that_are_asked_answer() -> None:
     facts = replace(CALM, applications=4, amount=Decimal("5000000.01"))
     assert [each.rule for each in fraud.find(facts, LIMITS, {"amount"})] == ["amount"]
+
+
+@pytest.mark.parametrize(
+    ("window", "told"),
+    [
+        ({"minutes": 30}, "30m"),
+        ({"minutes": 90}, "90m"),
+        ({"hours": 24}, "24h"),
+        ({"hours": 72}, "72h"),
+        ({"hours": 73}, "73h"),
+        ({"hours": 96}, "4d"),
+        ({"hours": 100}, "100h"),
+        ({"days": 90}, "90d"),
+    ],
+)
+def test_a_window_is_told_as_it_is(window: dict[str, int], told: str) -> None:
+    limit = replace(LIMITS["velocity"], window=timedelta(**window))
+    finding = fraud.velocity(replace(CALM, applications=4), limit)
+    assert finding is not None
+    assert finding.evidence["window"] == told
+
+
+def test_how_severe_each_finding_is() -> None:
+    everything = {
+        "applications": 4,
+        "amount": Decimal("5000000.01"),
+        "customers_of_domain": 11,
+        "is_disposable_domain": True,
+        "others_with_phone": 1,
+        "declared_before": Decimal("1.00"),
+    }
+    found = fraud.find(replace(CALM, **everything), LIMITS)
+    assert {each.rule: each.severity for each in found} == {
+        "velocity": "medium",
+        "amount": "high",
+        "email-domain": "medium",
+        "disposable-email": "high",
+        "shared-phone": "medium",
+        "income-jump": "medium",
+    }
 
 
 EXPLAINED: list[tuple[Callable[[Facts, Limit], Any], dict[str, Any], str, dict[str, Any]]] = [
@@ -130,10 +180,10 @@ EXPLAINED: list[tuple[Callable[[Facts, Limit], Any], dict[str, Any], str, dict[s
     ),
     (
         fraud.income_jump,
-        {"income": Decimal("2000.01"), "last_income": Decimal("1000.00")},
-        "The declared income of 2000.01 is more than 2 times the 1000.00 of the application "
-        "before, within 90d.",
-        {"income": "2000.01", "last_income": "1000.00", "threshold": "2", "window": "90d"},
+        {"income": Decimal("2000.01"), "declared_before": Decimal("1000.00")},
+        "The declared income of 2000.01 is more than 2 times the 1000.00 declared before, within "
+        "90d.",
+        {"income": "2000.01", "declared_before": "1000.00", "threshold": "2", "window": "90d"},
     ),
 ]
 
@@ -148,4 +198,3 @@ def test_a_finding_says_in_words_and_numbers_why(
     name = judge.__name__.replace("_", "-")
     finding = judge(replace(CALM, **facts), LIMITS[name])
     assert (finding.rule, finding.reason, finding.evidence) == (name, reason, evidence)
-    assert finding.severity in ("low", "medium", "high")

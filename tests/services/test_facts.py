@@ -67,7 +67,7 @@ def test_a_declaration_of_90_days_ago_is_no_longer_within_90_days(
     admin: Caller, customer: dict[str, Any], age: timedelta, income: str | None
 ) -> None:
     applied_at(admin.make_loan(customer, income="700.00"), NOON - age)
-    assert facts_at(NOON, customer).last_income == (income and Decimal(income))
+    assert facts_at(NOON, customer).declared_before == (income and Decimal(income))
 
 
 @pytest.mark.usefixtures("context")
@@ -76,7 +76,7 @@ def test_an_application_that_a_fast_clock_dated_ahead_counts_for_a_new_one(
 ) -> None:
     applied_at(admin.make_loan(customer, income="700.00"), NOON + timedelta(minutes=10))
     known = facts_at(NOON, customer)
-    assert (known.applications, known.last_income) == (2, Decimal("700.00"))
+    assert (known.applications, known.declared_before) == (2, Decimal("700.00"))
 
 
 @pytest.mark.usefixtures("context")
@@ -85,7 +85,26 @@ def test_what_came_later_does_not_count_when_an_edit_is_judged(
 ) -> None:
     applied_at(admin.make_loan(customer, income="700.00"), NOON - DAY / 2)
     applied_at(admin.make_loan(customer, income="900.00"), NOON + DAY / 2)
-    assert facts_at(NOON, customer, is_new=False).last_income == Decimal("700.00")
+    assert facts_at(NOON, customer, is_new=False).declared_before == Decimal("700.00")
+
+
+@pytest.mark.usefixtures("context")
+def test_of_two_made_at_one_moment_the_id_says_which_came_first(
+    admin: Caller, customer: dict[str, Any]
+) -> None:
+    first, second = (admin.make_loan(customer, income=f"{n}.00") for n in (1, 2))
+    for loan in (first, second):
+        applied_at(loan, NOON)
+    with transaction():
+        found = [
+            facts.gather(
+                db.session.get_one(Customer, UUID(customer["id"])),
+                db.session.get_one(Loan, UUID(loan["id"])),
+                is_new=False,
+            )
+            for loan in (first, second)
+        ]
+    assert [each.declared_before for each in found] == [None, Decimal("1.00")]
 
 
 @pytest.mark.usefixtures("context")
@@ -123,8 +142,8 @@ def test_the_facts_are_found_by_indexes_whatever_plan_is_kept() -> None:
     indexes = set(re.findall(r"\bix_\w+", "\n".join(plan)))
     assert indexes == {
         "ix_loans_customer_id_created_at_id",
-        "ix_customers_phone_digits",
-        "ix_customers_email_domain",
+        "ix_customers_phone_digits_created_at",
+        "ix_customers_email_domain_created_at",
     }
     assert not any("Seq Scan" in line for line in plan)
 
