@@ -12,7 +12,9 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import text
 
-from app.db import db, transaction
+from app.db import db, snapshot, transaction
+from app.errors import DatabaseAway
+from app.services import past_facts
 from tests.attacks import World
 from tests.factories import Caller
 
@@ -89,7 +91,7 @@ def test_where_nothing_is_tried_today_is_held_against_the_record(
     admin.post(f"/loans/{found['id']}/clear-flags", {"reason": "known"})
     result = replay()
     assert table(result)["amount"] == [1, 2, 2, 1, 0]
-    assert f"1 applications change:\n{missed['id']}  +amount" in result.stdout
+    assert f"1 application changes:\n{missed['id']}  +amount" in result.stdout
 
 
 def test_the_facts_are_those_of_each_applications_own_time(
@@ -116,6 +118,34 @@ def test_an_earlier_declaration_counts_and_a_later_one_does_not(
     for days, income in ((0, "1000.00"), (1, "1500.00"), (2, "9000.00")):
         move(app, "loans", admin.make_loan(customer, income=income), NOON + timedelta(days=days))
     assert table(replay("--set", "income-jump.threshold=1"))["income-jump"][1:3] == [1, 2]
+
+
+def test_another_window_of_declarations_is_tried_too(
+    app: Flask, admin: Caller, replay: Replay
+) -> None:
+    customer = admin.make_customer()
+    for days, income in ((0, "1000.00"), (100, "9000.00")):
+        move(app, "loans", admin.make_loan(customer, income=income), NOON + timedelta(days=days))
+    assert table(replay("--set", "income-jump.window=101d"))["income-jump"][1:] == [0, 1, 1, 0]
+
+
+def test_an_edit_since_then_does_not_count(admin: Caller, replay: Replay) -> None:
+    lowered = admin.make_loan(amount="6000000.00")
+    admin.patch(f"/loans/{lowered['id']}", {"amount": "100.00"})
+    raised = admin.make_loan(income="1000.00")
+    admin.patch(f"/loans/{raised['id']}", {"income": "9000.00"})
+    figures = table(replay())
+    assert figures["amount"] == [1, 1, 1, 0, 0]
+    assert figures["income-jump"] == [1, 0, 0, 0, 1]
+
+
+def test_many_at_one_domain_take_no_longer_than_it_takes_to_exceed_the_limit(
+    app: Flask, admin: Caller, replay: Replay
+) -> None:
+    customers = [admin.make_customer(email=f"{n}@ring.example") for n in range(14)]
+    admin.make_loan(customers[-1])
+    result = replay("--set", "email-domain.threshold=12")
+    assert table(result)["email-domain"][1:] == [1, 1, 0, 0]
 
 
 def test_only_applications_since_that_day_are_asked_about(
@@ -166,3 +196,28 @@ def test_a_setting_that_cannot_be_meant_is_refused(replay: Replay, setting: str,
 
 def test_a_day_that_is_none_is_refused(replay: Replay) -> None:
     assert replay(since="2026-02-30").exit_code == 2
+
+
+def test_a_file_that_cannot_be_written_is_named(replay: Replay, tmp_path: Path) -> None:
+    result = replay("--out", str(tmp_path / "nowhere" / "changes.csv"))
+    assert (result.exit_code, "Error: [Errno 2]" in result.output) == (1, True)
+
+
+def test_a_replay_that_fails_leaves_the_former_file(
+    app: Flask, admin: Caller, replay: Replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.make_loan()
+    out = tmp_path / "changes.csv"
+    out.write_text("of yesterday")
+    monkeypatch.setattr(past_facts, "told", lambda *_: (_ for _ in ()).throw(DatabaseAway()))
+    result = replay("--out", str(out))
+    assert (result.exit_code, result.output.endswith("Error: The database is away.\n")) == (1, True)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of yesterday"]
+
+
+def test_a_replay_may_take_longer_than_a_statement(
+    make_app: Callable[..., Flask], admin: Caller, replay: Replay
+) -> None:
+    admin.make_loan()
+    with make_app(DATABASE_STATEMENT_TIMEOUT_MS="50").app_context(), snapshot() as view:
+        view.execute(text("SELECT pg_sleep(0.1)")).close()

@@ -5,46 +5,39 @@ from pathlib import Path
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from marshmallow import ValidationError
 
+from app.cli.command import Command
 from app.cli.replay import fraud_replay
-from app.errors import DomainError
 from app.schemas.auth import RegisterIn
 from app.services import auth, notices, users
 from app.web import openapi
 
 
-@click.command("create-admin")
+@click.command("create-admin", cls=Command)
 @click.option("--email", prompt="E-mail")
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
 @with_appcontext
 def create_admin(email: str, password: str) -> None:
     """Add an admin."""
-    try:
-        user = users.create_admin(**RegisterIn().load({"email": email, "password": password}))
-    except ValidationError as error:
-        reasons = (f"{name}: {' '.join(told)}" for name, told in error.messages_dict.items())
-        raise click.ClickException("\n".join(reasons)) from None
-    except DomainError as error:
-        raise click.ClickException(error.detail) from None
+    user = users.create_admin(**RegisterIn().load({"email": email, "password": password}))
     click.echo(f"{user.email} is an admin.")
 
 
-@click.command("forget-expired")
+@click.command("forget-expired", cls=Command)
 @with_appcontext
 def forget_expired() -> None:
     """Delete log-in sessions and counts of failed log-ins that have had their time."""
     click.echo(f"{auth.forget_expired()} rows deleted.")
 
 
-@click.command("send-notices")
+@click.command("send-notices", cls=Command)
 @with_appcontext
 def send_notices() -> None:
     """Mail the admins what is due about flagged loans: for cron, and what a process left unsent."""
     click.echo(f"{notices.deliver()} notices sent.")
 
 
-@click.command("write-openapi")
+@click.command("write-openapi", cls=Command)
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="openapi.json")
 @with_appcontext
 def write_openapi(path: Path) -> None:

@@ -12,7 +12,7 @@ import click
 from flask.cli import with_appcontext
 from tqdm import tqdm
 
-from app.errors import Invalid
+from app.cli.command import Command, replacing
 from app.services import replay
 from app.services.replay import Change, Replayed
 from app.web.csv import defused
@@ -50,13 +50,14 @@ class Report:
         for rule in (*self.rules, ANY):
             figures = (f"{counter[rule]:>15,}" for counter in self.counts.values())
             yield f"{rule:<18}" + "".join(figures)
-        yield f"\n{self.changed:,} applications change{':' if self.changed else '.'}"
+        changing = "application changes" if self.changed == 1 else "applications change"
+        yield f"\n{self.changed:,} {changing}{':' if self.changed else '.'}"
         yield from self.shown
         if self.changed > len(self.shown):
             yield f"and {self.changed - len(self.shown):,} more; --out FILE writes them all."
 
 
-@click.command("fraud-replay")
+@click.command("fraud-replay", cls=Command)
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), required=True, help="A day, UTC.")
 @click.option(
     "--set",
@@ -74,15 +75,13 @@ def fraud_replay(since: datetime, settings: tuple[str, ...], out: Path | None) -
 
     Counts how many each rule flags: on record, as it is configured, and as tried. The changes are
     those from configured to tried; where nothing is tried, from the record to what is configured.
+    It reads from one snapshot: on a large book, better when little is written.
     """
-    try:
-        tried = replay.limits_with(settings)
-    except Invalid as error:
-        raise click.ClickException("; ".join(map(str, error.errors.values()))) from None
+    tried = replay.limits_with(settings)
     report = Report(tuple(tried))
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=replay.count(since.date()), unit=" loans"))
-        lines = csv.writer(stack.enter_context(out.open("w", newline=""))) if out else None
+        lines = csv.writer(stack.enter_context(replacing(out))) if out else None
         if lines:
             lines.writerow(HEAD)
         for each in replay.replay(since.date(), tried):
