@@ -38,14 +38,14 @@ DECIDING = (AdminOnly, LoanNotFound, IllegalTransition, Stale)
     raises=(CustomerNotFound, CustomerInactive, CreditLimitExceeded, ExternalIdTaken),
 )
 def create(actor: Actor, body: dict[str, Any]) -> object:
-    """Apply for a loan: scored at once, and judged against the credit limit."""
+    """Apply for a loan: scored, held against the credit limit, and flagged if a rule finds something."""
     return loans.apply(actor, **body)
 
 
 @bp.get("/")
 @endpoint(query=LoanFilter, returns=LoanOut, cached=Cached("loans", "loan-list"))
 def index(actor: Actor, query: dict[str, Any]) -> object:
-    """List the loans, newest first."""
+    """List the loans, newest first unless `sort` says otherwise."""
     return loans.search(actor, **query)
 
 
