@@ -38,7 +38,7 @@ DECIDING = (AdminOnly, LoanNotFound, IllegalTransition, Stale)
     raises=(CustomerNotFound, CustomerInactive, CreditLimitExceeded, ExternalIdTaken),
 )
 def create(actor: Actor, body: dict[str, Any]) -> object:
-    """Apply for a loan: scored, held against the credit limit, and flagged if a rule finds something."""
+    """Apply for a loan: scored, held against the credit limit, flagged if a rule fires."""
     return loans.apply(actor, **body)
 
 
