@@ -230,6 +230,10 @@ def _dangers(settings: Settings) -> list[str]:
         ),
         "SMTP_SECURITY: a password must not travel in the clear.": bool(settings.smtp_password)
         and settings.smtp_security is SmtpSecurity.NONE,
+        "MAIL_FROM: nobody's address; mail servers refuse or drop what comes from it.": bool(
+            settings.smtp_host
+        )
+        and settings.mail_from.lower().endswith("localhost.localdomain"),
     }
     return [reason for reason, dangerous in checks.items() if dangerous]
 

@@ -38,6 +38,9 @@ def test_settings_cannot_be_changed() -> None:
         ({"ARGON2_MEMORY_KIB": "19455"}, "ARGON2_MEMORY_KIB"),
         ({"ARGON2_TIME_COST": "1"}, "ARGON2_TIME_COST"),
         ({"CORS_ORIGINS": "https://a.example, *"}, "CORS_ORIGINS"),
+        ({"SMTP_PASSWORD": "secret", "SMTP_SECURITY": "none"}, "SMTP_SECURITY"),
+        ({"SMTP_HOST": "mail.example"}, "MAIL_FROM"),
+        ({"SMTP_HOST": "mail.example", "MAIL_FROM": "a@LocalHost.LocalDomain"}, "MAIL_FROM"),
     ],
 )
 @pytest.mark.parametrize("environment", ["staging", "production"])
@@ -47,6 +50,19 @@ def test_an_exposed_environment_refuses_to_start_unsafely(
     assert config.load({**SAFE, "APP_ENV": environment})
     with pytest.raises(UnsafeSettings, match=named):
         config.load({**SAFE, "APP_ENV": environment, **unsafe})
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+def test_mail_is_sent_by_a_server_from_an_address_of_ones_own(environment: Environment) -> None:
+    own = {"SMTP_HOST": "mail.example", "MAIL_FROM": "loans@lender.example.com"}
+    login = {"SMTP_USERNAME": "loans", "SMTP_PASSWORD": "secret"}
+    settings = config.load({**SAFE, "APP_ENV": environment, **own, **login})
+    assert settings.mail_from == "loans@lender.example.com"
+
+
+def test_a_laptop_may_mail_from_anywhere_and_unprotected() -> None:
+    unsafe = {"SMTP_HOST": "localhost", "SMTP_PASSWORD": "secret", "SMTP_SECURITY": "none"}
+    assert config.load({**MINIMAL, **unsafe}).mail_from == "loans@localhost.localdomain"
 
 
 def test_every_danger_is_named_at_once() -> None:
@@ -67,6 +83,7 @@ def test_every_danger_is_named_at_once() -> None:
         {"ACCESS_TOKEN_MINUTES": "0"},
         {"RATELIMIT_ENABLED": "perhaps"},
         {"LOG_LEVEL": "LOUD"},
+        {"AUTO_APPROVE_RISK_BELOW": "0.76"},
     ],
 )
 def test_a_malformed_variable_is_named(wrong: dict[str, str]) -> None:
@@ -85,6 +102,11 @@ def test_the_environment_wins_over_the_file(
     monkeypatch.setenv("JWT_ISSUER", "environment")
     settings = config.load()
     assert (settings.redis_url, settings.jwt_issuer) == ("redis://file", "environment")
+
+
+def test_the_policy_may_approve_whatever_an_admin_may() -> None:
+    settings = config.load({**MINIMAL, "AUTO_APPROVE_RISK_BELOW": "0.75"})
+    assert str(settings.auto_approve_risk_below) == "0.75"
 
 
 @pytest.mark.parametrize("environment", list(Environment))
