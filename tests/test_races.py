@@ -173,3 +173,42 @@ def test_a_customers_edit_and_decisions_on_their_loan_leave_one_story(
             ["PENDING", "FLAGGED", "WITHDRAWN"],
             ["PENDING", "FLAGGED", "PENDING", "WITHDRAWN"],
         )
+
+
+def test_customers_who_come_to_share_a_phone_at_once_do_not_miss_each_other(
+    admin: Caller, in_parallel: Parallel
+) -> None:
+    for number in range(10):
+        customers = [admin.make_customer() for _ in range(2)]
+        loans = [admin.make_loan(customer) for customer in customers]
+        phones = (f"900{number}1", f"9-00{number}1")
+        in_parallel(
+            *(
+                partial(admin.patch, f"/customers/{customer['id']}", {"phone": phone})
+                for customer, phone in zip(customers, phones, strict=True)
+            )
+        )
+        statuses = [admin.get(f"/loans/{loan['id']}").json["status"] for loan in loans]
+        assert sorted(statuses) == ["FLAGGED", "PENDING"]
+
+
+def test_customers_who_join_a_domain_at_once_are_counted_one_by_one(
+    admin: Caller, in_parallel: Parallel
+) -> None:
+    for number in range(5):
+        for member in range(9):
+            admin.make_customer(email=f"{member}@ring{number}.example")
+        customers = [admin.make_customer() for _ in range(3)]
+        loans = [admin.make_loan(customer) for customer in customers]
+        in_parallel(
+            *(
+                partial(
+                    admin.patch,
+                    f"/customers/{each['id']}",
+                    {"email": f"late{at}@ring{number}.example"},
+                )
+                for at, each in enumerate(customers)
+            )
+        )
+        statuses = [admin.get(f"/loans/{loan['id']}").json["status"] for loan in loans]
+        assert sorted(statuses) == ["FLAGGED", "FLAGGED", "PENDING"]

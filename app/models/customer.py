@@ -61,8 +61,8 @@ class Customer(Versioned, Timestamped, Base):
 
     @hybrid_property
     def email_domain(self) -> str | None:
-        """What follows the @, in lower case; an address is stored with its domain normalized."""
-        return None if self.email is None else self.email.rpartition("@")[2].lower()
+        """What follows the @; an address is stored with its domain normalized."""
+        return None if self.email is None else self.email.rpartition("@")[2]
 
     @email_domain.inplace.expression
     @classmethod

@@ -118,9 +118,9 @@ def amount(facts: Facts, limit: Limit) -> Finding | None:
         return None
     return Finding(
         "amount",
-        f"The amount of {facts.amount} is above {limit.threshold}.",
+        f"The amount of {facts.amount:.2f} is above {limit.threshold:.2f}.",
         "high",
-        {"amount": str(facts.amount), "threshold": str(limit.threshold)},
+        {"amount": f"{facts.amount:.2f}", "threshold": f"{limit.threshold:.2f}"},
     )
 
 
@@ -178,12 +178,12 @@ def income_jump(facts: Facts, limit: Limit) -> Finding | None:
         return None
     return Finding(
         "income-jump",
-        f"The declared income of {facts.income} is more than {limit.threshold} times the {before} "
-        f"declared before, within {_spoken(limit.window)}.",
+        f"The declared income of {facts.income:.2f} is more than {limit.threshold} times the "
+        f"{before:.2f} declared before, within {_spoken(limit.window)}.",
         "medium",
         {
-            "income": str(facts.income),
-            "declared_before": str(before),
+            "income": f"{facts.income:.2f}",
+            "declared_before": f"{before:.2f}",
             "threshold": str(limit.threshold),
             "window": _spoken(limit.window),
         },

@@ -28,10 +28,10 @@ def customers(domain: str) -> int:
     if not generation:
         return _count(domain)
     key = CUSTOMERS.key(generation, domain)
-    (counted,) = cache.find(key)
+    counted = cache.find(key)
     if counted is None:
         counted = b"%d" % _count(domain)
-        cache.keep({key: counted})
+        cache.keep(key, counted)
     return int(counted)
 
 
@@ -39,10 +39,10 @@ def customers(domain: str) -> int:
 def is_known_disposable(domain: str) -> bool:
     """As `is_disposable`, remembered by Redis, and for good by this process: so is the list."""
     key = DISPOSABLE.key(LIST, domain)
-    (listed,) = cache.find(key)
+    listed = cache.find(key)
     if listed is None:
         listed = b"%d" % is_disposable(domain)
-        cache.keep({key: listed})
+        cache.keep(key, listed)
     return listed == b"1"
 
 
@@ -63,5 +63,5 @@ def _in_ascii(domain: str) -> str:
 
 
 def _count(domain: str) -> int:
-    query = select(func.count()).where(Customer.email_domain == domain)
+    query = select(func.count()).where(Customer.email_domain == func.lower(domain))
     return db.session.connection().execute(query).scalar_one()

@@ -116,7 +116,9 @@ def _query() -> Select[Any]:
         until=bindparam("until", type_=DateTime(timezone=True)),
     )
     domain, digits = (bindparam(name, type_=String()) for name in ("domain", "phone"))
-    of_domain = select(_other.id).where(_other.email_domain == domain).limit(COUNTED_AT_MOST)
+    of_domain = (
+        select(_other.id).where(_other.email_domain == func.lower(domain)).limit(COUNTED_AT_MOST)
+    )
     others = select(func.count()).where(_other.phone_digits == digits, _other.id != of.customer_id)
     columns: dict[str, ColumnElement[Any]] = {
         "made": of.made(bindparam("velocity_window", type_=Interval())),

@@ -1,9 +1,10 @@
 """Fraud: asking the rules about an application, and putting what they find on record."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from textwrap import shorten
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app import config
@@ -12,7 +13,7 @@ from app.models import Customer, FlagClearance, FraudFlag, Loan, LoanStatus, Sev
 from app.models.base import now
 from app.models.loan import EDITABLE
 from app.rules import fraud
-from app.rules.fraud import RULES, Finding
+from app.rules.fraud import RULES, Facts, Finding
 from app.services import audit, facts, notices
 from app.services.access import Actor, with_customer, with_flags
 
@@ -27,34 +28,35 @@ def examine(actor: Actor, customer: Customer, loan: Loan) -> None:
     The customer must be locked, or two applications may each take themselves for the third.
     """
     set_committed_value(loan, "fraud_flags", [])
-    findings = _ask(RULES, customer, loan, is_new=True)
+    if not any(limit.is_on for limit in config.current().fraud.values()):
+        return
+    findings = _ask(RULES, facts.gather(customer, loan, is_new=True))
     if findings:
         _add_flags(loan, findings.values())
         _move_to_flagged(actor, loan, findings.values())
 
 
-def reexamine(actor: Actor, customer: Customer, loan: Loan, changed: Collection[str]) -> None:
+def reexamine(
+    actor: Actor,
+    customer: Customer,
+    loan: Loan,
+    changed: Collection[str],
+    known: Facts | None = None,
+) -> None:
     """Ask the rules that read what an edit changed; customer and loan are locked.
 
     What they find anew is added, what they no longer find is cleared, nothing is deleted. An
     application that is left without an open flag goes back to the queue.
     """
-    limits = config.current().fraud
-    asked = {
-        name
-        for name, rule in RULES.items()
-        if limits[name].is_on and rule.reads.intersection(changed)
-    }
+    asked = _that_read(changed)
     if not asked:
         return
-    findings = _ask(asked, customer, loan, is_new=False)
-    for flag in [flag for flag in loan.fraud_flags if flag.rule in asked]:
-        found = findings.get(flag.rule)
-        if found is not None and found.evidence == flag.evidence:
-            del findings[flag.rule]  # it stands
-        else:
-            _clear(loan, flag, NO_LONGER if found is None else FOUND_ANEW)
+    findings = _ask(asked, known or facts.gather(customer, loan, is_new=False))
+    cleared = _clear_outdated(loan, asked, findings)
     _add_flags(loan, findings.values())
+    if findings or cleared:
+        named = {"found": sorted(findings), "cleared": sorted(cleared)}
+        audit.record(actor, "loan.reexamined", loan, by="policy", **named)
     if findings and loan.status == LoanStatus.PENDING:
         _move_to_flagged(actor, loan, findings.values())
     elif not loan.fraud_flags and loan.status == LoanStatus.FLAGGED:
@@ -63,11 +65,15 @@ def reexamine(actor: Actor, customer: Customer, loan: Loan, changed: Collection[
 
 
 def reexamine_open_applications(actor: Actor, customer: Customer, changed: Collection[str]) -> None:
-    """The same for every open application of a customer whose own fields were edited."""
-    if not any(rule.reads.intersection(changed) for rule in RULES.values()):
+    """The same for every open application of a customer whose own fields were edited.
+
+    Customers who come to share a domain or phone do so in turn, or neither would see the other.
+    """
+    if not _that_read(changed):
         return
-    # All of the customer's, whoever may see them. The edit is flushed by this, before the facts are
-    # gathered past the session.
+    db.session.flush()
+    _take_turn(customer)
+    # All of the customer's, whoever may see them.
     applications = db.session.scalars(
         select(Loan)
         .where(Loan.customer_id == customer.id, Loan.status.in_(EDITABLE))
@@ -75,19 +81,51 @@ def reexamine_open_applications(actor: Actor, customer: Customer, changed: Colle
         .options(with_customer, with_flags)
         .with_for_update(of=Loan)
         .execution_options(populate_existing=True)
-    )
-    for loan in applications.all():
-        reexamine(actor, customer, loan, changed)
+    ).all()
+    if not applications:
+        return
+    # Rules that read a customer's fields are told the same of each application.
+    known = facts.gather(customer, applications[0], is_new=False)
+    for loan in applications:
+        of_loan = replace(known, amount=loan.amount, income=loan.income)
+        reexamine(actor, customer, loan, changed, of_loan)
 
 
-def _ask(
-    asked: Collection[str], customer: Customer, loan: Loan, *, is_new: bool
-) -> dict[str, Finding]:
+def _take_turn(customer: Customer) -> None:
+    """Wait for others who are taking the same domain or phone, and keep them until the commit."""
+    is_public = customer.email_domain in config.current().public_email_providers
+    for name in (None if is_public else customer.email_domain, customer.phone_digits):
+        if name:
+            number = func.hashtextextended(name, 0)
+            db.session.execute(select(func.pg_advisory_xact_lock(number)))
+
+
+def _that_read(changed: Collection[str]) -> set[str]:
+    """The rules that are on and read any of the fields."""
     limits = config.current().fraud
-    if not any(limits[name].is_on for name in asked):
-        return {}
-    known = facts.gather(customer, loan, is_new=is_new)
-    return {found.rule: found for found in fraud.find(known, limits, asked)}
+    return {
+        name
+        for name, rule in RULES.items()
+        if limits[name].is_on and rule.reads.intersection(changed)
+    }
+
+
+def _clear_outdated(loan: Loan, asked: Collection[str], findings: dict[str, Finding]) -> list[str]:
+    """Clear what the rules asked no longer find so; what they still find leaves `findings`."""
+    cleared = []
+    for flag in [flag for flag in loan.fraud_flags if flag.rule in asked]:
+        found = findings.get(flag.rule)
+        if found is not None and found.evidence == flag.evidence:
+            del findings[flag.rule]
+        else:
+            _clear(loan, flag, NO_LONGER if found is None else FOUND_ANEW)
+            cleared.append(flag.rule)
+    return cleared
+
+
+def _ask(asked: Collection[str], known: Facts) -> dict[str, Finding]:
+    found = fraud.find(known, config.current().fraud, asked)
+    return {finding.rule: finding for finding in found}
 
 
 def _add_flags(loan: Loan, findings: Iterable[Finding]) -> None:

@@ -10,7 +10,8 @@ depends_on = None
 
 # A row that another transaction holds is passed over: writers do not wait for each other.
 RAISE_GENERATION = """
-CREATE FUNCTION raise_generation() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION raise_generation() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
 DECLARE
     free bigint;
 BEGIN
@@ -46,6 +47,9 @@ def upgrade() -> None:
     op.create_index("ix_generations_topic_slot", "generations", ["topic", "slot"])
     op.execute("INSERT INTO generations (topic) VALUES ('loans'), ('customers')")
     op.execute(RAISE_GENERATION)
+    # So that these find their tables whatever the writer's path, a restore's empty one too.
+    for name in ("retire_external_id", "refuse_retired_external_id"):
+        op.execute(f"ALTER FUNCTION {name}() SET search_path FROM CURRENT")
     for topic, table, statements in RAISED_BY:
         op.execute(
             f"CREATE TRIGGER raise_{topic}_generation AFTER {statements} ON {table} "

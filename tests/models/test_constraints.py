@@ -33,6 +33,10 @@ def sql(settings: Settings, clean: None) -> Iterator[psycopg.Connection]:
         "income = 'NaN'",
         "expenses = -0.01",
         "expenses = 'NaN'",
+        "first_amount = 0",
+        "first_amount = 'NaN'",
+        "first_income = -0.01",
+        "first_income = 'NaN'",
         "risk_score = 1.01",
         "risk_score = -0.01",
         "risk_score = 'NaN'",
@@ -108,3 +112,17 @@ def test_what_happened_cannot_be_rewritten(
         statement = statement.replace("id = id", "at = at")
     with pytest.raises(errors.RestrictViolation, match="append-only"):
         sql.execute(statement)
+
+
+def test_the_triggers_find_their_tables_from_any_path(
+    admin: Caller, loan: Row, sql: psycopg.Connection
+) -> None:
+    """A restore of data alone, for one, empties the path."""
+    customer = admin.make_customer(external_id="left")
+    tables = sql.execute("SELECT current_schema()").fetchone()
+    assert tables is not None
+    sql.execute("SET search_path = ''")
+    sql.execute(f"UPDATE {tables[0]}.loans SET purpose = 'another'")  # noqa: S608
+    sql.execute(f"DELETE FROM {tables[0]}.customers WHERE id = %s", [customer["id"]])  # noqa: S608
+    assert admin.get(f"/loans/{loan['id']}").json["purpose"] == "another"
+    assert admin.post("/customers/", {"external_id": "left"}).status_code == 409

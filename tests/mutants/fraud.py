@@ -81,7 +81,7 @@ FRAUDULENT = (
     Mutant(
         "fraud: a domain is the whole domain",
         FACTS,
-        "_other.email_domain == domain",
+        "_other.email_domain == func.lower(domain)",
         "_other.email_domain.endswith(domain)",
         f"{ON_HTTP} -k longer_domain",
     ),
@@ -126,6 +126,13 @@ FRAUDULENT = (
         "        .with_for_update(of=Loan)\n",
         "",
         "tests/test_races.py -k customers_edit_and_decisions",
+    ),
+    Mutant(
+        "fraud: who comes to share a phone or domain does so in turn",
+        FRAUD,
+        "    _take_turn(customer)\n",
+        "",
+        "tests/test_races.py -k 'share_a_phone or join_a_domain'",
     ),
     Mutant(
         "fraud: what is decided is not examined again",

@@ -223,6 +223,7 @@ def test_what_the_policy_did_stands_in_the_audit_trail(make_app: MakeApp, admin:
                 "loan.applied": None,
                 "loan.flagged": "policy",
                 "loan.edited": None,
+                "loan.reexamined": "policy",
                 "loan.flags_cleared": "policy",
             },
         ),

@@ -162,3 +162,17 @@ def test_a_rule_that_is_off_leaves_its_old_findings(make_app: MakeApp, admin: Ca
     loan = admin.make_loan(amount="6000000.00")
     caller = Caller(make_app(FRAUD_AMOUNT="off"), admin.headers, admin.user)
     assert rules(patched(caller, loan, amount="100.00")) == ["amount"]
+
+
+def test_what_an_edit_changed_of_a_flagged_loan_stands_in_the_audit_trail(admin: Caller) -> None:
+    customer = admin.make_customer(email="ada@mailinator.com")
+    loan = admin.make_loan(customer, amount="6000000.00")
+    patched(admin, customer, email="ada@calm.example")
+    (event,) = admin.get(f"/reports/audit?subject_id={loan['id']}&action=loan.reexamined").json
+    assert event["details"] == {"by": "policy", "found": [], "cleared": ["disposable-email"]}
+
+
+def test_money_is_told_to_the_cent_however_it_was_sent(admin: Caller) -> None:
+    (flag,) = admin.make_loan(amount="6000000.5")["fraud_flags"]
+    assert flag["evidence"]["amount"] == "6000000.50"
+    assert flag["reason"] == "The amount of 6000000.50 is above 5000000.00."
