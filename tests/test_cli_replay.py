@@ -221,3 +221,20 @@ def test_a_replay_may_take_longer_than_a_statement(
     admin.make_loan()
     with make_app(DATABASE_STATEMENT_TIMEOUT_MS="50").app_context(), snapshot() as view:
         view.execute(text("SELECT pg_sleep(0.1)")).close()
+
+
+def test_a_file_is_replaced_with_its_mode_and_a_link_is_written_through(
+    admin: Caller, replay: Replay, tmp_path: Path
+) -> None:
+    plain, target, link = (tmp_path / name for name in ("plain", "target", "link"))
+    for path in (plain, target):
+        path.write_text("of yesterday")
+        path.chmod(0o600)
+    link.symlink_to(target)
+    for path in (plain, link):
+        assert replay("--out", str(path)).exit_code == 0
+    for path in (plain, target):
+        assert path.read_text().startswith("loan_id,")
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    assert len(list(tmp_path.iterdir())) == 3

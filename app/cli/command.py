@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copymode
 from typing import IO
+from uuid import uuid4
 
 import click
 from marshmallow import ValidationError
@@ -29,11 +31,20 @@ class Command(click.Command):
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
-    """A file that takes the place of `path` once it is whole, and leaves nothing if it never is."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("w", newline="", encoding="utf-8") as file:
+    """A file that takes the place of `path` once it is whole, and leaves nothing if it never is.
+
+    What is no plain file, a pipe or a link for instance, is written as it comes.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        with path.open("w", newline="", encoding="utf-8") as file:
             yield file
+        return
+    part = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with part.open("x", newline="", encoding="utf-8") as file:
+            yield file
+        if path.exists():
+            copymode(path, part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
