@@ -5,14 +5,19 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
+if TYPE_CHECKING:
+    from app.background import Background
+
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
 # Two processes, so that one stuck in Python code does not silence the service; threads, because
-# requests mostly wait for the database. A process needs at most `threads` connections there.
+# requests mostly wait for the database. A process needs at most `threads` connections there, and
+# one more for what it sends beside its requests.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "gthread")
 threads = int(os.environ.get("GUNICORN_THREADS", "4"))
@@ -30,6 +35,9 @@ loglevel = os.environ.get("GUNICORN_LOGLEVEL", "warning")
 
 # Signals do all that is needed; the socket would lie in $HOME and have to be guarded.
 control_socket_disable = True
+
+# What a worker that ends waits for a mail under way; most take less. It counts among the 25 s.
+LAST_MAIL_SECONDS = 5.0
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _made_here: list[str] = []
@@ -58,6 +66,18 @@ def post_fork(_server: Arbiter, _worker: Worker) -> None:
         signal.signal(signum, signal.SIG_DFL)
 
 
+def post_worker_init(worker: Worker) -> None:
+    """Have sent what a worker that was killed left unsent, without waiting for it."""
+    if sender := _sender(worker):
+        sender.wake()
+
+
+def worker_exit(_server: Arbiter, worker: Worker) -> None:
+    """Let the mail under way be written down as sent, or the next worker sends it again."""
+    if sender := _sender(worker):
+        sender.close(within=LAST_MAIL_SECONDS)
+
+
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Take a dead worker out of the gauges that speak of living ones."""
     from prometheus_client import multiprocess  # reads the environment set above
@@ -69,3 +89,10 @@ def on_exit(_server: Arbiter) -> None:
     """Leave no folder behind that was made here."""
     for folder in _made_here:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sender(worker: Worker) -> "Background | None":
+    """None for a worker that did not load the app, as its copy in the master never does."""
+    app = getattr(worker, "wsgi", None)
+    sender: Background | None = getattr(app, "extensions", {}).get("notices")
+    return sender

@@ -35,13 +35,21 @@ class Background:
                 self._thread = Thread(target=self._run, name="background", daemon=True)
                 self._thread.start()
 
-    def close(self) -> None:
-        """End the thread, after the work it may be at; it is not started again."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether work under way should come to an end."""
+        return self._is_closed
+
+    def close(self, within: float | None = None) -> None:
+        """End the thread, after the work it may be at; it is not started again.
+
+        Work that takes longer than `within` seconds is left to itself.
+        """
         with self._starting:
             self._is_closed = True
             self._woken.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(within)
 
     def _run(self) -> None:
         while not self._is_closed:

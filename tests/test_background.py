@@ -121,6 +121,21 @@ def test_closing_waits_for_the_work_under_way_and_ends_it_for_good(
     assert (threads(), begun.is_set()) == (0, False)
 
 
+def test_closing_within_a_time_leaves_longer_work_to_itself(started: Started) -> None:
+    begun, goes_on = Event(), Event()
+
+    def work() -> None:
+        begun.set()
+        goes_on.wait(20)
+
+    background = started(work)
+    background.wake()
+    assert begun.wait(20)
+    background.close(within=SOON)
+    assert (threads(), background.is_closed) == (1, True)
+    goes_on.set()
+
+
 def test_closing_what_never_ran_is_quiet(started: Started) -> None:
     started(lambda: None).close()
 
