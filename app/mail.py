@@ -1,4 +1,4 @@
-"""Mail, by SMTP. Where no server is named, as in development, it goes to the log instead."""
+"""Mail, by SMTP. Where no server is named, it goes to the log, but only in development."""
 
 import logging
 import smtplib
@@ -13,6 +13,7 @@ from app import config
 from app.config import Settings, SmtpSecurity
 
 TIMEOUT = 10.0  # seconds, for each answer of the server
+CLOSING = 421  # the server's answer when it is about to go, whatever it was asked
 UNFOLDED = policy.SMTP.clone(max_line_length=998)  # not every reader unfolds a Message-ID
 log = logging.getLogger(__name__)
 
@@ -40,18 +41,17 @@ def send(subject: str, text: str, to: Sequence[str], *, key: str) -> None:
         message = _message(settings.mail_from, subject, text, key)
         with _server(settings) as server:
             missed = _hand_over(server, settings.mail_from, to, message)
-    except smtplib.SMTPDataError as error:
-        raise Refused(_cause(error)) from None
     except (OSError, ValueError) as error:
-        raise NotSent(_cause(error)) from None
+        raise _failure(error) from None
     if missed:
         log.warning("a mail was not taken for everyone", extra={"missed": missed, "of": len(to)})
 
 
 def _show(settings: Settings, subject: str, text: str) -> None:
-    """What strangers' records say stays out of the log where the service is exposed."""
-    shown = {} if settings.is_exposed else {"text": text}
-    log.info("mail, and no SMTP_HOST to send it by", extra={"subject": subject, **shown})
+    """Raises NotSent where the service is exposed: a forgotten setting must not lose a mail."""
+    if settings.is_exposed:
+        raise NotSent("no SMTP_HOST")
+    log.info("mail, and no SMTP_HOST to send it by", extra={"subject": subject, "text": text})
 
 
 def _message(mail_from: str, subject: str, text: str, key: str) -> EmailMessage:
@@ -96,6 +96,12 @@ def _hand_over(
     legible = [each for each in to if each.isascii() or server.has_extn("smtputf8")]
     refused = server.send_message(message, from_addr=mail_from, to_addrs=legible)
     return len(refused) + len(to) - len(legible)
+
+
+def _failure(error: OSError | ValueError) -> NotSent:
+    """Refused is what was judged as a whole; a sender or recipients are the same for the next."""
+    is_refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code != CLOSING
+    return (Refused if is_refused else NotSent)(_cause(error))
 
 
 def _cause(error: OSError | ValueError) -> str:

@@ -125,6 +125,13 @@ def test_a_refused_mail_is_told_from_a_server_that_is_away(make_app: MakeApp) ->
     assert str(failure.value) == "SMTPDataError: 554"
 
 
+def test_a_server_that_is_about_to_go_has_refused_no_mail(make_app: MakeApp) -> None:
+    office = PostOffice(lambda _: "421 4.3.2 closing")
+    with opened(office) as settings, pytest.raises(mail.NotSent) as failure:
+        send(make_app(**settings))
+    assert failure.type is mail.NotSent
+
+
 def test_a_mail_that_is_taken_for_some_is_sent(make_app: MakeApp) -> None:
     office = PostOffice(recipients=lambda to: f"550 no {to}" if to == ADA else "250 OK")
     with opened(office) as settings:
@@ -200,13 +207,20 @@ def test_a_line_break_in_an_address_is_no_command(make_app: MakeApp) -> None:
     assert office.letter().to == [ADA]
 
 
-@pytest.mark.parametrize(("environment", "shows"), [("development", True), ("production", False)])
-def test_without_a_server_the_mail_goes_to_the_log(
-    make_app: MakeApp, environment: str, shows: bool
-) -> None:
-    app = make_app(APP_ENV=environment)
+def test_in_development_the_mail_goes_to_the_log(make_app: MakeApp) -> None:
+    app = make_app(APP_ENV="development")
     with logged() as lines:
         send(app, subject="Loan 1 was flagged", text="because of that")
     assert "Loan 1 was flagged" in lines.getvalue()
-    assert ("because of that" in lines.getvalue()) is shows
+    assert "because of that" in lines.getvalue()
     assert ADA not in lines.getvalue()
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_where_strangers_come_a_mail_without_a_server_is_not_sent(
+    make_app: MakeApp, environment: str
+) -> None:
+    app = make_app(APP_ENV=environment)
+    with logged() as lines, pytest.raises(mail.NotSent, match="no SMTP_HOST"):
+        send(app, subject="Loan 1 was flagged", text="because of that")
+    assert lines.getvalue() == ""

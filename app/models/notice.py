@@ -13,13 +13,15 @@ from app.models.base import now
 class FlagNotice(Base):
     """That a loan was flagged, to be mailed to the admins once, however often it is flagged.
 
-    Whoever sends it claims it until `claimed_until`; without `sent_at` by then, another may.
+    Whoever sends it claims it until `claimed_until`; without `sent_at` by then, another may. After
+    each of the `attempts` that the mail server refused, it stays claimed for longer.
     """
 
     __tablename__ = "flag_notices"
 
     loan_id: Mapped[UUID] = mapped_column(ForeignKey("loans.id"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    attempts: Mapped[int] = mapped_column(default=0)
     claimed_until: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
 

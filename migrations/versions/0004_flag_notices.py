@@ -14,6 +14,7 @@ def upgrade() -> None:
         "flag_notices",
         sa.Column("loan_id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["loan_id"], ["loans.id"], name="fk_flag_notices_loan_id"),

@@ -5,6 +5,7 @@ from tests.mutants import Mutant
 NOTICES_PY = "app/services/notices.py"
 MAIL = "app/mail.py"
 BACKGROUND = "app/background.py"
+CONFIG = "app/config.py"
 TESTS = "tests/services/test_notices.py"
 
 NOTICES = (
@@ -68,23 +69,107 @@ NOTICES = (
     Mutant(
         "notices: told to nobody is not told",
         NOTICES_PY,
-        "        if not claimed.to:",
-        "        if False:",
+        "    if not claimed.to:",
+        "    if False:",
         f"{TESTS} -k no_admin",
     ),
     Mutant(
         "notices: a refused mail holds no other up",
         NOTICES_PY,
-        "if not isinstance(failure, mail.Refused):",
-        "if True:",
+        "        except mail.Refused as refusal:\n            _put_off(claimed, str(refusal))\n",
+        "",
         f"{TESTS} -k holds_no_other_up",
     ),
     Mutant(
         "notices: a server that is away is not asked for every one",
         NOTICES_PY,
-        "if not isinstance(failure, mail.Refused):",
-        "if False:",
+        "            trouble.is_seen(failure)\n            break\n",
+        "            trouble.is_seen(failure)\n",
         f"{TESTS} -k stays_due",
+    ),
+    Mutant(
+        "notices: an outage is told once",
+        NOTICES_PY,
+        "        if self._kind is not type(failure):",
+        "        if True:",
+        f"{TESTS} -k 'outage or no_admin or forgotten_server'",
+    ),
+    Mutant(
+        "notices: the next outage is told again",
+        NOTICES_PY,
+        "            trouble.is_over()\n",
+        "",
+        f"{TESTS} -k outage",
+    ),
+    Mutant(
+        "notices: an outage costs no attempt",
+        NOTICES_PY,
+        "        except mail.Refused as refusal:",
+        "        except mail.NotSent as refusal:",
+        f"{TESTS} -k outage",
+    ),
+    Mutant(
+        "notices: a refused mail is given up",
+        NOTICES_PY,
+        "            FlagNotice.attempts < MOST_ATTEMPTS,\n",
+        "",
+        f"{TESTS} -k ever_more_seldom",
+    ),
+    Mutant(
+        "notices: giving up is an error",
+        NOTICES_PY,
+        "    if attempts < MOST_ATTEMPTS:",
+        "    if True:",
+        f"{TESTS} -k ever_more_seldom",
+    ),
+    Mutant(
+        "notices: a refused mail waits ever longer",
+        NOTICES_PY,
+        "FIRST_WAIT * 2**claimed.attempts",
+        "FIRST_WAIT",
+        f"{TESTS} -k ever_more_seldom",
+    ),
+    Mutant(
+        "notices: a refused mail waits a day at most",
+        NOTICES_PY,
+        "min(FIRST_WAIT * 2**claimed.attempts, LONGEST_WAIT)",
+        "FIRST_WAIT * 2**claimed.attempts",
+        f"{TESTS} -k ever_more_seldom",
+    ),
+    Mutant(
+        "notices: a claim that was lost is another's",
+        NOTICES_PY,
+        "            FlagNotice.claimed_until == claimed.claimed_until,\n",
+        "",
+        f"{TESTS} -k lost_a_claim",
+    ),
+    Mutant(
+        "notices: a reason is the customer's",
+        NOTICES_PY,
+        "{flag.rule} ({flag.severity})",
+        "{flag.rule} ({flag.severity}): {flag.reason}",
+        f"{TESTS} -k severity_alone",
+    ),
+    Mutant(
+        "notices: so is the amount",
+        NOTICES_PY,
+        '        f"Status: {loan.status}",\n',
+        '        f"Status: {loan.status}",\n        f"Amount: {loan.amount}",\n',
+        f"{TESTS} -k severity_alone",
+    ),
+    Mutant(
+        "notices: what is decided waits for nobody",
+        NOTICES_PY,
+        "    if status == LoanStatus.FLAGGED:",
+        "    if True:",
+        f"{TESTS} -k become_of_the_loan_since",
+    ),
+    Mutant(
+        "notices: who is closed sends no other",
+        NOTICES_PY,
+        "while not is_over() and (claimed := _claim()):",
+        "while claimed := _claim():",
+        f"{TESTS} -k sends_no_other",
     ),
     Mutant(
         "notices: a record writes no line of the mail",
@@ -150,11 +235,32 @@ NOTICES = (
         "tests/test_mail.py -k taken_for_nobody",
     ),
     Mutant(
-        "mail: an exposed service logs no text",
+        "mail: a forgotten server loses none",
         MAIL,
-        "{} if settings.is_exposed else ",
+        "    if settings.is_exposed:",
+        "    if False:",
+        f"tests/test_mail.py {TESTS} -k 'where_strangers_come'",
+    ),
+    Mutant(
+        "mail: a server about to go refuses nothing",
+        MAIL,
+        " and error.smtp_code != CLOSING",
         "",
-        "tests/test_mail.py -k goes_to_the_log",
+        "tests/test_mail.py -k about_to_go",
+    ),
+    Mutant(
+        "mail: none from nobody's address",
+        CONFIG,
+        'settings.mail_from.lower().endswith("localhost.localdomain")',
+        "False",
+        "tests/test_config.py -k unsafely",
+    ),
+    Mutant(
+        "mail: no password in the clear",
+        CONFIG,
+        "        and settings.smtp_security is SmtpSecurity.NONE,",
+        "        and False,",
+        "tests/test_config.py -k unsafely",
     ),
     Mutant(
         "background: one thread",
@@ -176,6 +282,13 @@ NOTICES = (
         "daemon=True",
         "daemon=False",
         "tests/test_background.py -k process_ends",
+    ),
+    Mutant(
+        "background: whoever closes it waits no longer than told",
+        BACKGROUND,
+        "self._thread.join(within)",
+        "self._thread.join()",
+        "tests/test_background.py -k leaves_longer_work",
     ),
     Mutant(
         "background: failing work is done again",
