@@ -33,12 +33,13 @@ def send(subject: str, text: str, to: Sequence[str], *, key: str) -> None:
     what at least one was taken for; how many it was not taken for is logged.
     """
     settings = config.current()
-    subject = " ".join(subject.split())  # a line break would begin another header
+    # A line break would begin another header, and so may one that is written as an encoded word.
+    subject = " ".join(subject.split()).replace("=?", "= ?")
     if not settings.smtp_host:
         _show(settings, subject, text)
         return
+    message = _message(settings.mail_from, subject, text, key)
     try:
-        message = _message(settings.mail_from, subject, text, key)
         with _server(settings) as server:
             missed = _hand_over(server, settings.mail_from, to, message)
     except (OSError, ValueError) as error:
@@ -55,6 +56,16 @@ def _show(settings: Settings, subject: str, text: str) -> None:
 
 
 def _message(mail_from: str, subject: str, text: str, key: str) -> EmailMessage:
+    """Raises Refused for what cannot be written: that is this mail's own, and not the server's."""
+    try:
+        message = _composed(mail_from, subject, text, key)
+        message.as_bytes()
+    except ValueError as error:
+        raise Refused(_cause(error)) from None
+    return message
+
+
+def _composed(mail_from: str, subject: str, text: str, key: str) -> EmailMessage:
     message = EmailMessage(policy=UNFOLDED)
     message["From"] = mail_from
     message["To"] = "undisclosed-recipients:;"

@@ -200,6 +200,26 @@ def test_a_line_break_in_the_subject_begins_no_header(make_app: MakeApp, end: st
     assert letter.message.get_content() == "Text\r\n"
 
 
+@pytest.mark.parametrize(
+    "subject",
+    ["=?utf-8?q?=0D=0ABcc:_eve=40example.com?=", "=?utf?B?unicode080utf8?=", "é=?x?q?=FF?="],
+)
+def test_an_encoded_word_in_the_subject_stays_as_it_is_read(
+    make_app: MakeApp, subject: str
+) -> None:
+    office = PostOffice()
+    with opened(office) as settings:
+        send(make_app(**settings), ADA, subject=subject)
+    letter = office.letter()
+    assert letter.message["Subject"] == subject.replace("=?", "= ?")
+    assert "Bcc" not in letter.message
+
+
+def test_a_mail_that_cannot_be_written_is_refused_by_itself(make_app: MakeApp) -> None:
+    with pytest.raises(mail.Refused, match="UnicodeEncodeError"):
+        send(make_app(SMTP_HOST="127.0.0.1", SMTP_PORT="9"), text="half a \udc80 character")
+
+
 def test_a_line_break_in_an_address_is_no_command(make_app: MakeApp) -> None:
     office = PostOffice()
     with opened(office) as settings:

@@ -192,7 +192,7 @@ def _mail(loan_id: UUID, claimed_until: datetime | None, attempts: int) -> _Mail
         loan_id=loan_id,
         claimed_until=claimed_until,
         attempts=attempts,
-        subject=f"Loan {loan.external_id or loan.id} was flagged",
+        subject=f"Loan {loan.id} was flagged",
         text=_text(loan),
         to=tuple(db.session.scalars(admins)),
     )

@@ -181,9 +181,23 @@ NOTICES = (
     Mutant(
         "mail: no line break in a header",
         MAIL,
-        'subject = " ".join(subject.split())',
-        "subject = subject",
+        '" ".join(subject.split())',
+        "subject",
         "tests/test_mail.py -k begins_no_header",
+    ),
+    Mutant(
+        "mail: no encoded word in a header",
+        MAIL,
+        '.replace("=?", "= ?")',
+        "",
+        "tests/test_mail.py -k encoded_word",
+    ),
+    Mutant(
+        "mail: what cannot be written is that mail's own fault",
+        MAIL,
+        "        message.as_bytes()\n",
+        "",
+        "tests/test_mail.py -k cannot_be_written",
     ),
     Mutant(
         "mail: the certificate after STARTTLS",

@@ -128,7 +128,7 @@ def test_the_mail_says_which_loan_by_which_rule_and_nothing_of_the_customer(
     flag(admin, loan, "two papers from one printer")
     assert deliver(mailing) == 1
     message = office.letter().message
-    assert message["Subject"] == "Loan L-77 was flagged"
+    assert message["Subject"] == f"Loan {loan['id']} was flagged"
     assert message.get_content().splitlines() == [
         "A loan was flagged and waits for a second look.",
         "",
@@ -214,6 +214,27 @@ def test_of_what_a_rule_found_the_mail_names_rule_and_severity_alone(
     assert findings == {f"- {found['rule']} ({found['severity']})" for found in flags}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=?utf-8?q?=0D=0ABcc:_eve=40example.com?=",
+        "=?utf-8?q?=0D=0A=0D=0ALook_at_evil.example?=",
+        "=?utf?B?unicode080utf8?=",
+        "é=?x?q?=FF?=",
+    ],
+)
+def test_what_an_applicant_calls_a_loan_neither_forges_nor_stops_a_mail(
+    mailing: Flask, office: PostOffice, admin: Caller, name: str
+) -> None:
+    loan = admin.make_loan(external_id=name, amount="6000000.00")
+    assert deliver(mailing) == 1
+    letter = office.letter()
+    assert letter.to == [admin.user.email]
+    assert "Bcc" not in letter.message
+    assert letter.message["Subject"] == f"Loan {loan['id']} was flagged"
+    assert f"External id: {name}" in letter.message.get_content().splitlines()
+
+
 def test_a_line_break_in_a_record_becomes_neither_header_nor_line(
     mailing: Flask, office: PostOffice, admin: Caller
 ) -> None:
@@ -228,7 +249,7 @@ def test_a_line_break_in_a_record_becomes_neither_header_nor_line(
     assert letter.to == [admin.user.email]
     assert "Bcc" not in letter.message
     said = "L Bcc: eve@example.com Look at evil.example"
-    assert letter.message["Subject"] == f"Loan {said} was flagged"
+    assert letter.message["Subject"] == f"Loan {loan['id']} was flagged"
     assert f"External id: {said}" in letter.message.get_content().splitlines()
 
 
