@@ -3,7 +3,7 @@
 What is kept under a key never changes, so a key has to name all that its value depends on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -79,31 +79,22 @@ def is_at_hand(namespace: Namespace) -> bool:
     return server.is_at_hand
 
 
-def find(*keys: Key) -> list[bytes | None]:
-    """What is kept under each key, in one round trip."""
-    names = [str(key) for key in keys]
+def find(key: Key) -> bytes | None:
+    """What is kept under the key."""
     try:
-        values: list[Any] = _server().read(lambda redis: redis.mget(names))
+        value: Any = _server().read(lambda redis: redis.get(str(key)))
     except Away:
-        for key in keys:
-            _count(key.namespace, "error")
-        return [None] * len(keys)
-    for key, value in zip(keys, values, strict=True):
-        _count(key.namespace, "miss" if value is None else "hit")
-    return values
+        _count(key.namespace, "error")
+        return None
+    _count(key.namespace, "miss" if value is None else "hit")
+    found: bytes | None = value
+    return found
 
 
-def keep(values: Mapping[Key, bytes]) -> None:
-    """Keep what was computed, in one round trip; Redis may have no room for it."""
-
-    def store(redis: Redis) -> None:
-        with redis.pipeline(transaction=False) as pipeline:
-            for key, value in values.items():
-                pipeline.set(str(key), value, ex=key.namespace.seconds)
-            pipeline.execute()
-
+def keep(key: Key, value: bytes) -> None:
+    """Keep what was computed; Redis may have no room for it."""
     with suppress(Away):
-        _server().write(store)
+        _server().write(lambda redis: redis.set(str(key), value, ex=key.namespace.seconds))
 
 
 def once(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:

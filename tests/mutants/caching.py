@@ -3,8 +3,6 @@
 from tests.mutants import Mutant
 
 CACHE = "app/cache/__init__.py"
-LOCKS = "app/cache/locks.py"
-SEAL = "app/cache/seal.py"
 SERVER = "app/cache/server.py"
 REMEMBERED = "app/web/remembered.py"
 DOMAINS = "app/services/domains.py"
@@ -156,8 +154,8 @@ CACHING = (
     Mutant(
         "cache: nothing is kept for ever",
         CACHE,
-        "value), ex=key.namespace.seconds)\n            pipeline.eval",
-        "value))\n            pipeline.eval",
+        "value, ex=key.namespace.seconds)\n            pipeline.eval",
+        "value)\n            pipeline.eval",
         f"{CACHE_TESTS} -k kept_longer",
     ),
     Mutant(
@@ -194,104 +192,6 @@ CACHING = (
         " or monotonic() > deadline",
         "",
         f"{CACHE_TESTS} -k died_computing",
-    ),
-    Mutant(
-        "cache: a lock that is nobody's ends soon",
-        LOCKS,
-        "LIFE_SECONDS = 1.0",
-        "LIFE_SECONDS = 5.0",
-        f"{CACHE_TESTS} -k never_told",
-    ),
-    Mutant(
-        "cache: a lock that is nobody's ends soon, seen by a reader",
-        LOCKS,
-        "LIFE_SECONDS = 1.0",
-        "LIFE_SECONDS = 5.0",
-        f"{REMEMBERED_TESTS} -k hiccup",
-    ),
-    Mutant(
-        "cache: one who waits asks again soon, seen under load",
-        CACHE,
-        "PAUSES = (0.002, 0.005, 0.01, 0.02)",
-        "PAUSES = (2.5,)",
-        "tests/test_never_stale.py",
-    ),
-    Mutant(
-        "cache: a lock lasts as long as the computing",
-        LOCKS,
-        "                self._prolong(names)\n",
-        "                pass\n",
-        f"{CACHE_TESTS} -k takes_longer",
-    ),
-    Mutant(
-        "cache: one waits as long as a statement may run",
-        CACHE,
-        "WAIT_SECONDS = 12",
-        "WAIT_SECONDS = 1",
-        f"{CACHE_TESTS} -k takes_longer",
-    ),
-    Mutant(
-        "cache: only its holder prolongs a lock",
-        LOCKS,
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then",
-        "if redis.call('GET', KEYS[1]) then",
-        f"{CACHE_TESTS} -k holder_prolongs",
-    ),
-    Mutant(
-        "cache: locks are prolonged only while something is computed",
-        LOCKS,
-        "                if not names:\n",
-        "                if False:\n",
-        f"{CACHE_TESTS} -k while_something",
-    ),
-    Mutant(
-        "cache: a lock without an end is nobody's",
-        CACHE,
-        "if redis.call('PTTL', KEYS[2]) > 0 then return 0 end",
-        "if true then return 0 end",
-        f"{CACHE_TESTS} -k without_an_end",
-    ),
-    Mutant(
-        "cache: what was not kept is not answered",
-        SEAL,
-        "    if seal != _seal(name, value):\n",
-        "    if False:\n",
-        f"{CACHE_TESTS} -k not_kept",
-    ),
-    Mutant(
-        "cache: what was not kept is not answered to a reader",
-        SEAL,
-        "    if seal != _seal(name, value):\n",
-        "    if False:\n",
-        f"{REMEMBERED_TESTS} -k never_answered",
-    ),
-    Mutant(
-        "cache: what was not kept counts no customers",
-        SEAL,
-        "    if seal != _seal(name, value):\n",
-        "    if False:\n",
-        f"{REMEMBERED_TESTS} -k counts_no_customers",
-    ),
-    Mutant(
-        "cache: what was kept under another key is not answered",
-        SEAL,
-        "blake2b(name.encode(), ",
-        'blake2b(b"", ',
-        f"{CACHE_TESTS} -k under_another",
-    ),
-    Mutant(
-        "cache: a value of the wrong type is no refusal",
-        SERVER,
-        "(self._foreign if WRONG_TYPE in str(error) else refusal)",
-        "refusal",
-        f"{CACHE_TESTS} -k not_kept",
-    ),
-    Mutant(
-        "cache: what was not kept is told",
-        SERVER,
-        "            self._foreign.is_seen(error)\n",
-        "",
-        f"{CACHE_TESTS} -k not_kept",
     ),
     Mutant(
         "cache: CACHE_ENABLED=false",
