@@ -43,3 +43,12 @@ def full(server: Valkey) -> Iterator[None]:
         redis.config_set("maxmemory", "1")
         yield
         redis.config_set("maxmemory", "128mb")
+
+
+def spoil(redis: Redis, value: bytes | list[bytes]) -> None:
+    """Put this under every key, in place of what the service kept there."""
+    names = redis.keys()
+    assert names
+    for name in names:
+        redis.delete(name)
+        redis.rpush(name, *value) if isinstance(value, list) else redis.set(name, value)

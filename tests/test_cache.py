@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from threading import enumerate as threads
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -13,15 +15,16 @@ from prometheus_client import REGISTRY
 from redis import OutOfMemoryError, Redis
 
 from app import cache
-from app.cache import Namespace, release
+from app.cache import Namespace, locks, release
 from app.cache import server as server_module
 from app.cache.server import Trouble
 from app.local.processes import wait_until
 from app.local.valkey import Valkey
-from tests.own_valkey import full, own_valkey, put_right
+from tests.own_valkey import full, own_valkey, put_right, spoil
 
 THINGS = Namespace("test-things", seconds=60)
 PATIENCE = 10
+STALL = 3  # seconds that nobody waits for a lock that is nobody's
 
 Parallel = Callable[..., list[Any]]
 
@@ -215,7 +218,7 @@ def test_what_is_not_to_be_kept_is_computed_by_each() -> None:
 def test_whoever_died_computing_is_waited_for_no_longer_than_a_while(
     service: Flask, redis: Redis, in_parallel: Parallel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "COMPUTING_SECONDS", 0.3)
+    monkeypatch.setattr(cache, "WAIT_SECONDS", 0.3)
     computed: list[bytes] = []
 
     def compute() -> bytes:
@@ -229,6 +232,76 @@ def test_whoever_died_computing_is_waited_for_no_longer_than_a_while(
     redis.set(key("b").lock, "who lives on", px=3_000)
     assert cache.once(key("b"), compute) == b"1"
     assert redis.get(key("b").lock) == b"who lives on"
+
+
+def test_a_lock_that_its_taker_was_never_told_of_holds_nobody_up(
+    make_app: Callable[..., Flask], valkey: Valkey, redis: Redis, in_parallel: Parallel
+) -> None:
+    computed: list[bytes] = []
+
+    def compute() -> bytes:
+        computed.append(b"1")
+        return b"1"
+
+    take_unawares(valkey, redis)
+    other = make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05")
+    began_at = monotonic()
+    calls = [in_app(other, lambda: cache.once(key("a"), compute))] * 8
+    with counted() as outcomes:
+        assert in_parallel(*calls) == [b"1"] * 8
+    assert monotonic() - began_at < STALL
+    assert len(computed) == 1
+    assert outcomes == {"miss": 1, "hit": 7}
+
+
+def take_unawares(valkey: Valkey, redis: Redis) -> None:
+    """Have Redis give a lock to one who has stopped listening."""
+    cache.find(key("a"))  # so that there is a connection
+    valkey.pause()
+    assert cache.once(key("a"), lambda: None) is None
+    valkey.resume()
+    assert wait_until(lambda: bool(redis.exists(key("a").lock)), PATIENCE)
+
+
+def test_what_takes_longer_than_a_lock_lives_without_a_sign_is_computed_once(
+    service: Flask, make_app: Callable[..., Flask], valkey: Valkey, in_parallel: Parallel
+) -> None:
+    computed: list[bytes] = []
+
+    def compute() -> bytes:
+        computed.append(b"1")
+        sleep(2.5 * locks.LIFE_SECONDS)
+        return b"1"
+
+    other = make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05")
+    calls = [in_app(app, lambda: cache.once(key("a"), compute)) for app in (service, other)] * 6
+    assert in_parallel(*calls) == [b"1"] * 12
+    assert len(computed) == 1
+
+
+def test_only_its_holder_prolongs_a_lock(redis: Redis) -> None:
+    def compute_until_the_next_is_gone() -> bytes:
+        redis.set(key("a").lock, "the next", px=int(locks.LIFE_SECONDS * 600))
+        assert wait_until(lambda: not redis.exists(key("a").lock), 3 * locks.LIFE_SECONDS)
+        return b"1"
+
+    assert cache.once(key("a"), compute_until_the_next_is_gone) == b"1"
+
+
+def test_locks_are_prolonged_only_while_something_is_computed() -> None:
+    def is_prolonging() -> bool:
+        return any(each.name == "cache-locks" for each in threads())
+
+    for _ in range(2):
+        assert cache.once(key("a"), lambda: b"" if is_prolonging() else None) == b""
+        assert wait_until(lambda: not is_prolonging(), PATIENCE)
+
+
+@pytest.mark.parametrize("lock", [b"for ever", [b"a", b"list"]])
+def test_a_lock_without_an_end_is_nobodys(lock: bytes | list[bytes], redis: Redis) -> None:
+    redis.set(key("a").lock, "to be spoilt")
+    spoil(redis, lock)
+    assert cache.once(key("a"), lambda: b"%d" % (redis.pttl(key("a").lock) > 0)) == b"1"
 
 
 def test_only_its_holder_gives_a_lock_back(redis: Redis) -> None:
@@ -248,7 +321,7 @@ def test_a_lock_ends_by_itself_and_is_gone_when_the_value_is_there(redis: Redis)
         return b"1"
 
     cache.once(key("a"), compute)
-    assert 0 < lasts[0] <= cache.COMPUTING_SECONDS * 1000
+    assert 0 < lasts[0] <= locks.LIFE_SECONDS * 1000
     assert redis.keys() == [str(key("a")).encode()]
 
 

@@ -16,13 +16,14 @@ from flask import Flask, current_app
 from prometheus_client import Counter
 from redis import Redis
 
-from app.cache import release
+from app.cache import locks, release
+from app.cache.locks import Locks
 from app.cache.server import Away, Server
 from app.config import Settings
 
 LOOKUPS = Counter("loans_cache_lookups", "Look-ups in the cache.", ("namespace", "outcome"))
-# How long others wait for whoever computes a value; after it they take that one for dead.
-COMPUTING_SECONDS = 5
+# How long one waits for others to compute a value: longer than PostgreSQL lets a statement run.
+WAIT_SECONDS = 12
 PAUSES = (0.002, 0.005, 0.01, 0.02)
 
 # The value; else whether the lock is the caller's now.
@@ -31,7 +32,9 @@ FIND_OR_LOCK = """
 local value = redis.call('GET', KEYS[1])
 if value then return value end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-return 0
+if redis.call('PTTL', KEYS[2]) > 0 then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) -- Each of ours would have had an end.
+return 1
 """
 UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
@@ -62,7 +65,8 @@ class Key:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    app.extensions["cache"] = Server(settings)
+    server = Server(settings)
+    app.extensions |= {"cache": server, "cache_locks": Locks(server)}
     release.digest()  # now, as long as the files are those that were imported
 
 
@@ -101,16 +105,17 @@ def once(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:
     """What is kept under the key, else what `compute` answers, which is kept unless it is None.
 
     Of many who ask at once, in whatever process, one computes. The others wait for its value, and
-    one of them takes over when it fails.
+    one of them takes over when it fails, or gives no sign for LIFE_SECONDS.
     """
     token = token_bytes(16)
     value = _found_or_locked(key, token)
     if value is not None:
         return value
-    try:
-        value = compute()
-    finally:
-        _settle(key, value, token)
+    with _locks().alive(key.lock, token):
+        try:
+            value = compute()
+        finally:
+            _settle(key, value, token)
     return value
 
 
@@ -133,8 +138,8 @@ def _found_or_locked(key: Key, token: bytes) -> bytes | None:
 
     That may be without the lock: when Redis is away, and when waiting takes too long.
     """
-    asked = (FIND_OR_LOCK, 2, str(key), key.lock, token, int(COMPUTING_SECONDS * 1000))
-    deadline = monotonic() + COMPUTING_SECONDS
+    asked = (FIND_OR_LOCK, 2, str(key), key.lock, token, locks.life())
+    deadline = monotonic() + WAIT_SECONDS
     for pause in chain(PAUSES, repeat(PAUSES[-1])):
         try:
             found = _server().write(lambda redis: redis.eval(*asked), proves_well=False)
@@ -153,6 +158,11 @@ def _found_or_locked(key: Key, token: bytes) -> bytes | None:
 
 def _count(namespace: Namespace, outcome: str) -> None:
     LOOKUPS.labels(namespace.name, outcome).inc()
+
+
+def _locks() -> Locks:
+    held: Locks = current_app.extensions["cache_locks"]
+    return held
 
 
 def _server() -> Server:

@@ -3,6 +3,7 @@
 from tests.mutants import Mutant
 
 CACHE = "app/cache/__init__.py"
+LOCKS = "app/cache/locks.py"
 SERVER = "app/cache/server.py"
 REMEMBERED = "app/web/remembered.py"
 DOMAINS = "app/services/domains.py"
@@ -192,6 +193,62 @@ CACHING = (
         " or monotonic() > deadline",
         "",
         f"{CACHE_TESTS} -k died_computing",
+    ),
+    Mutant(
+        "cache: a lock that is nobody's ends soon",
+        LOCKS,
+        "LIFE_SECONDS = 1.0",
+        "LIFE_SECONDS = 5.0",
+        f"{CACHE_TESTS} -k never_told",
+    ),
+    Mutant(
+        "cache: a lock that is nobody's ends soon, seen by a reader",
+        LOCKS,
+        "LIFE_SECONDS = 1.0",
+        "LIFE_SECONDS = 5.0",
+        f"{REMEMBERED_TESTS} -k hiccup",
+    ),
+    Mutant(
+        "cache: one who waits asks again soon, seen under load",
+        CACHE,
+        "PAUSES = (0.002, 0.005, 0.01, 0.02)",
+        "PAUSES = (2.5,)",
+        "tests/test_never_stale.py",
+    ),
+    Mutant(
+        "cache: a lock lasts as long as the computing",
+        LOCKS,
+        "                self._prolong(names)\n",
+        "                pass\n",
+        f"{CACHE_TESTS} -k takes_longer",
+    ),
+    Mutant(
+        "cache: one waits as long as a statement may run",
+        CACHE,
+        "WAIT_SECONDS = 12",
+        "WAIT_SECONDS = 1",
+        f"{CACHE_TESTS} -k takes_longer",
+    ),
+    Mutant(
+        "cache: only its holder prolongs a lock",
+        LOCKS,
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then",
+        "if redis.call('GET', KEYS[1]) then",
+        f"{CACHE_TESTS} -k holder_prolongs",
+    ),
+    Mutant(
+        "cache: locks are prolonged only while something is computed",
+        LOCKS,
+        "                if not names:\n",
+        "                if False:\n",
+        f"{CACHE_TESTS} -k while_something",
+    ),
+    Mutant(
+        "cache: a lock without an end is nobody's",
+        CACHE,
+        "if redis.call('PTTL', KEYS[2]) > 0 then return 0 end",
+        "if true then return 0 end",
+        f"{CACHE_TESTS} -k without_an_end",
     ),
     Mutant(
         "cache: CACHE_ENABLED=false",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
+from time import monotonic
 from typing import Any, get_args
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ from tests.factories import LOAN, Caller, Lender
 from tests.own_valkey import own_valkey, put_right
 
 PATIENCE = 10
+STALL = 3  # seconds that a hiccup of Redis holds nobody up
 READ_BY = {"/loans/": (loans, "search"), "/reports/portfolio": (reports, "portfolio")}
 EXPECTED = set(READ_BY)
 REASON = {"reason": "because"}
@@ -360,6 +362,27 @@ def test_what_was_written_while_redis_was_away_is_there_when_it_is_back(
     assert counts == [[1, 1], [2, 2], [2, 2], [3, 3]]
     outage = ["Redis is away", "Redis is back"] if fail is not flush else []
     assert [each for each in caplog.messages if "Redis" in each] == outage
+
+
+def test_a_hiccup_of_redis_holds_no_reader_up(
+    valkey: Valkey,
+    admin: Caller,
+    exposed: Callable[[Caller], Caller],
+    make_app: Callable[..., Flask],
+) -> None:
+    """Redis gives the first reader a lock after that one has given Redis up."""
+    first = exposed(admin)
+    other = Caller(make_app(REDIS_URL=valkey.url, REDIS_TIMEOUT="0.05"), admin.headers)
+    first.get("/loans/")
+    first.make_loan()
+    valkey.pause()
+    assert count(first.get("/loans/")) == 1
+    valkey.resume()
+    with Redis.from_url(valkey.url) as redis:
+        assert wait_until(lambda: bool(redis.keys("*:lock")), PATIENCE)
+    began_at = monotonic()
+    assert [count(other.get("/loans/")) for _ in range(2)] == [1, 1]
+    assert monotonic() - began_at < STALL
 
 
 def test_while_redis_is_left_alone_no_generation_is_read(
