@@ -9,6 +9,9 @@ from app.local.folder import Folder
 from app.local.valkey import Valkey
 from tests.servers import fresh_folder
 
+# What the service never keeps: of no length, of another format, of another type.
+FOREIGN: tuple[bytes | list[bytes], ...] = (b"", b"null", b'{"cut', b"7" * 99, [b"a", b"list"])
+
 
 @contextmanager
 def own_valkey() -> Iterator[Valkey]:

@@ -20,7 +20,7 @@ from app.cache import server as server_module
 from app.cache.server import Trouble
 from app.local.processes import wait_until
 from app.local.valkey import Valkey
-from tests.own_valkey import full, own_valkey, put_right, spoil
+from tests.own_valkey import FOREIGN, full, own_valkey, put_right, spoil
 
 THINGS = Namespace("test-things", seconds=60)
 PATIENCE = 10
@@ -384,6 +384,30 @@ def test_a_late_answer_is_not_taken_for_the_answer_to_the_next_question(
     clock.rest_is_over()
     assert cache.find(key("b")) == b"of b"
     assert cache.once(key("a"), lambda: None) == b"of a"
+
+
+@pytest.mark.parametrize("value", FOREIGN, ids=repr)
+def test_what_was_not_kept_there_is_a_miss_told_once_and_counted(
+    value: bytes | list[bytes], redis: Redis, caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    cache.keep(key("a"), b"1")
+    with counted() as outcomes:
+        for _ in range(2):
+            spoil(redis, value)
+            assert cache.find(key("a")) is None
+            assert cache.once(key("a"), lambda: b"2") == b"2"
+            assert cache.find(key("a")) == b"2"
+    assert outcomes == {"error": 4, "hit": 2}
+    assert caplog.messages == ["Redis answers what was not kept"]
+    clock.rest_is_over()
+    assert [cache.find(key("a")) for _ in range(2)] == [b"2", b"2"]
+    assert caplog.messages[1:] == ["Redis answers what was kept"]
+
+
+def test_what_was_kept_under_one_key_is_not_found_under_another(redis: Redis) -> None:
+    cache.keep(key("a"), b"1")
+    redis.rename(str(key("a")), str(key("b")))
+    assert cache.find(key("b")) is None
 
 
 def test_a_flushed_one_is_filled_anew(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from redis import Redis
 
 from app.cache import locks, release
 from app.cache.locks import Locks
+from app.cache.seal import sealed
 from app.cache.server import Away, Server
 from app.config import Settings
 
@@ -85,20 +86,22 @@ def is_at_hand(namespace: Namespace) -> bool:
 
 def find(key: Key) -> bytes | None:
     """What is kept under the key."""
+    server = _server()
     try:
-        value: Any = _server().read(lambda redis: redis.get(str(key)))
+        kept: Any = server.read(lambda redis: redis.get(str(key)))
+        value = None if kept is None else server.opened(str(key), kept)
     except Away:
         _count(key.namespace, "error")
         return None
     _count(key.namespace, "miss" if value is None else "hit")
-    found: bytes | None = value
-    return found
+    return value
 
 
 def keep(key: Key, value: bytes) -> None:
     """Keep what was computed; Redis may have no room for it."""
+    kept = sealed(str(key), value)
     with suppress(Away):
-        _server().write(lambda redis: redis.set(str(key), value, ex=key.namespace.seconds))
+        _server().write(lambda redis: redis.set(str(key), kept, ex=key.namespace.seconds))
 
 
 def once(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:
@@ -125,7 +128,7 @@ def _settle(key: Key, value: bytes | None, token: bytes) -> None:
     def settle(redis: Redis) -> None:
         with redis.pipeline(transaction=False) as pipeline:
             if value is not None:
-                pipeline.set(str(key), value, ex=key.namespace.seconds)
+                pipeline.set(str(key), sealed(str(key), value), ex=key.namespace.seconds)
             pipeline.eval(UNLOCK, 1, key.lock, token)
             pipeline.execute()
 
@@ -138,17 +141,19 @@ def _found_or_locked(key: Key, token: bytes) -> bytes | None:
 
     That may be without the lock: when Redis is away, and when waiting takes too long.
     """
+    server = _server()
     asked = (FIND_OR_LOCK, 2, str(key), key.lock, token, locks.life())
     deadline = monotonic() + WAIT_SECONDS
     for pause in chain(PAUSES, repeat(PAUSES[-1])):
         try:
-            found = _server().write(lambda redis: redis.eval(*asked), proves_well=False)
+            found = server.write(lambda redis: redis.eval(*asked), proves_well=False)
+            value = server.opened(str(key), found) if isinstance(found, bytes) else None
         except Away:
             _count(key.namespace, "error")
             return None
-        if isinstance(found, bytes):
+        if value is not None:
             _count(key.namespace, "hit")
-            return found
+            return value
         if found == LOCKED or monotonic() > deadline:
             break
         sleep(pause)

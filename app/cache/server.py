@@ -11,16 +11,18 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from app.cache.seal import Unsealed, opened
 from app.config import Settings
 
 REST_SECONDS = 1.0
+WRONG_TYPE = "WRONGTYPE"  # of what lies under a key, not of Redis itself
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
 class Away(Exception):
-    """Redis did not answer, or would not, or is not being asked at the moment."""
+    """Redis did not answer, or not with what was kept, or is not being asked at the moment."""
 
 
 class Trouble:
@@ -72,7 +74,7 @@ class Server:
     """Redis, and how it has been lately. Safe to use from many threads.
 
     That it is away is one trouble, for all; that it refuses to read or to write are others, so
-    that a full one still answers what it holds.
+    that a full one still answers what it holds; and that what it holds is not ours is one more.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -89,6 +91,7 @@ class Server:
         self._absence = Trouble("Redis is away", "Redis is back")
         self._mute = Trouble("Redis refuses reads", "Redis takes reads again")
         self._full = Trouble("Redis refuses writes", "Redis takes writes again")
+        self._foreign = Trouble("Redis answers what was not kept", "Redis answers what was kept")
 
     @property
     def is_at_hand(self) -> bool:
@@ -102,6 +105,17 @@ class Server:
     def write(self, deed: Callable[[Redis], Answer], *, proves_well: bool = True) -> Answer:
         """Its answer. Raises Away. What is small may fit where the rest does not: no proof."""
         return self._asked(deed, self._full, proves_well=proves_well)
+
+    def opened(self, name: str, kept: bytes) -> bytes:
+        """The value in what it answered. Raises Away where that was never kept under this name."""
+        asked_at = monotonic()
+        try:
+            value = opened(name, kept)
+        except Unsealed as error:
+            self._foreign.is_seen(error)
+            raise Away from error
+        self._foreign.is_not_seen(asked_at)
+        return value
 
     def answers(self) -> bool:
         """Whether it answers within its time-out now; it is asked even while it is left alone."""
@@ -122,7 +136,7 @@ class Server:
         try:
             answer = self._reached(command)
         except ResponseError as error:
-            refusal.is_seen(error)
+            (self._foreign if WRONG_TYPE in str(error) else refusal).is_seen(error)
             raise Away from error
         except RedisError as error:
             raise Away from error

@@ -4,6 +4,7 @@ from tests.mutants import Mutant
 
 CACHE = "app/cache/__init__.py"
 LOCKS = "app/cache/locks.py"
+SEAL = "app/cache/seal.py"
 SERVER = "app/cache/server.py"
 REMEMBERED = "app/web/remembered.py"
 DOMAINS = "app/services/domains.py"
@@ -155,8 +156,8 @@ CACHING = (
     Mutant(
         "cache: nothing is kept for ever",
         CACHE,
-        "value, ex=key.namespace.seconds)\n            pipeline.eval",
-        "value)\n            pipeline.eval",
+        "value), ex=key.namespace.seconds)\n            pipeline.eval",
+        "value))\n            pipeline.eval",
         f"{CACHE_TESTS} -k kept_longer",
     ),
     Mutant(
@@ -249,6 +250,48 @@ CACHING = (
         "if redis.call('PTTL', KEYS[2]) > 0 then return 0 end",
         "if true then return 0 end",
         f"{CACHE_TESTS} -k without_an_end",
+    ),
+    Mutant(
+        "cache: what was not kept is not answered",
+        SEAL,
+        "    if seal != _seal(name, value):\n",
+        "    if False:\n",
+        f"{CACHE_TESTS} -k not_kept",
+    ),
+    Mutant(
+        "cache: what was not kept is not answered to a reader",
+        SEAL,
+        "    if seal != _seal(name, value):\n",
+        "    if False:\n",
+        f"{REMEMBERED_TESTS} -k never_answered",
+    ),
+    Mutant(
+        "cache: what was not kept counts no customers",
+        SEAL,
+        "    if seal != _seal(name, value):\n",
+        "    if False:\n",
+        f"{REMEMBERED_TESTS} -k counts_no_customers",
+    ),
+    Mutant(
+        "cache: what was kept under another key is not answered",
+        SEAL,
+        "blake2b(name.encode(), ",
+        'blake2b(b"", ',
+        f"{CACHE_TESTS} -k under_another",
+    ),
+    Mutant(
+        "cache: a value of the wrong type is no refusal",
+        SERVER,
+        "(self._foreign if WRONG_TYPE in str(error) else refusal)",
+        "refusal",
+        f"{CACHE_TESTS} -k not_kept",
+    ),
+    Mutant(
+        "cache: what was not kept is told",
+        SERVER,
+        "            self._foreign.is_seen(error)\n",
+        "",
+        f"{CACHE_TESTS} -k not_kept",
     ),
     Mutant(
         "cache: CACHE_ENABLED=false",

@@ -21,7 +21,7 @@ from app.local.processes import wait_until
 from app.local.valkey import Valkey
 from app.models import Role
 from app.schemas.health import HealthOut
-from app.services import generations, loans, reports
+from app.services import domains, generations, loans, reports
 from app.services.access import Actor, Kind
 from app.web import openapi
 from app.web.endpoint import Contract
@@ -29,7 +29,7 @@ from app.web.identity import Credential
 from app.web.remembered import Cached
 from tests.credentials import key_holder, session_of
 from tests.factories import LOAN, Caller, Lender
-from tests.own_valkey import own_valkey, put_right
+from tests.own_valkey import FOREIGN, own_valkey, put_right, spoil
 
 PATIENCE = 10
 STALL = 3  # seconds that a hiccup of Redis holds nobody up
@@ -397,6 +397,26 @@ def test_while_redis_is_left_alone_no_generation_is_read(
     assert caller.get("/loans/").status_code == 200
     monkeypatch.setattr(generations, "current", lambda _: pytest.fail("it was read"))
     assert caller.get("/loans/").status_code == 200
+
+
+@pytest.mark.parametrize("path", [*sorted(EXPECTED), "/openapi.json"])
+def test_what_was_not_kept_is_never_answered(path: str, admin: Caller, redis: Redis) -> None:
+    expected = told(ask(admin, path))
+    for value in FOREIGN:
+        spoil(redis, value)
+        admin.app.extensions.pop("openapi", None)  # as in a process that has not been asked yet
+        assert told(ask(admin, path)) == expected
+
+
+def test_a_number_that_was_not_kept_counts_no_customers(
+    app: Flask, officer: Caller, redis: Redis
+) -> None:
+    officer.make_customer(email="a@firm.example")
+    with app.app_context(), transaction():
+        for value in FOREIGN:
+            assert domains.customers("firm.example") == 1
+            spoil(redis, value)
+            assert domains.customers("firm.example") == 1
 
 
 def test_the_document_is_built_once_for_all_processes(
