@@ -131,3 +131,24 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
     assert done.returncode == 3
     assert "SECRET_KEY: shorter than 32 characters." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"REDIS_URL": "redis://h:99999/0"},
+        {"REDIS_URL": "redis://h:port/0"},
+        {"REDIS_URL": "redis://h?db=first"},
+        {"AUTO_APPROVE_BELOW": "1e5"},
+        {"AUTO_APPROVE_BELOW": "10_000"},
+        {"AUTO_APPROVE_BELOW": "0.001"},
+        {"AUTO_APPROVE_BELOW": "NaN"},
+        {"AUTO_APPROVE_RISK_BELOW": "0.7500000001"},
+        {"PUBLIC_EMAIL_PROVIDERS": "gmail.com, not a domain"},
+        {"FRAUD_VELOCITY": "treshold=5"},
+        {"FRAUD_DISPOSABLE_EMAIL": "threshold=1"},
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_named(wrong: dict[str, str]) -> None:
+    with pytest.raises(UnsafeSettings, match=next(iter(wrong))):
+        config.load({**MINIMAL, **wrong})

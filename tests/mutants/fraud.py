@@ -171,7 +171,7 @@ FRAUDULENT = (
     ),
     Mutant(
         "fraud: public providers are written in one spelling",
-        "app/config.py",
+        "app/config/variables.py",
         "frozenset(_normalized(name.strip()) for",
         "frozenset(name.strip() for",
         f"{ON_HTTP} -k one_spelling",

@@ -5,7 +5,8 @@ from tests.mutants import Mutant
 NOTICES_PY = "app/services/notices.py"
 MAIL = "app/mail.py"
 BACKGROUND = "app/background.py"
-CONFIG = "app/config.py"
+GUNICORN = "gunicorn.conf.py"
+CONFIG = "app/config/__init__.py"
 TESTS = "tests/services/test_notices.py"
 
 NOTICES = (
@@ -170,6 +171,27 @@ NOTICES = (
         "while not is_over() and (claimed := _claim()):",
         "while claimed := _claim():",
         f"{TESTS} -k sends_no_other",
+    ),
+    Mutant(
+        "notices: a worker sends at its start",
+        GUNICORN,
+        "        sender.wake()",
+        "        pass",
+        f"{TESTS} -k sends_at_its_start",
+    ),
+    Mutant(
+        "notices: a worker that is stopped waits for a mail",
+        GUNICORN,
+        "        sender.close(within=LAST_MAIL_SECONDS)",
+        "        pass",
+        f"{TESTS} -k writes_down_the_mail",
+    ),
+    Mutant(
+        "notices: another app than this has no sender",
+        GUNICORN,
+        'getattr(app, "extensions", {}).get("notices")',
+        'app.extensions["notices"]',
+        "tests/local/test_gunicorn_conf.py -k metrics_folder",
     ),
     Mutant(
         "notices: a record writes no line of the mail",

@@ -1,0 +1,160 @@
+"""The environment's variables: their names, types, bounds and defaults."""
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from email_validator import EmailNotValidError, validate_email
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow.validate import Length, OneOf, Range, Regexp
+from redis.connection import parse_url
+
+from app.rules import fraud, limits, risk
+from app.rules.limits import Limit
+
+DEVELOPMENT_SECRET = "only-for-development-and-refused-elsewhere"  # noqa: S105
+# Domains at which anyone gets an address: how many customers share one says nothing.
+PUBLIC_EMAIL_PROVIDERS = (
+    "126.com,163.com,aol.com,bol.com.br,daum.net,fastmail.com,free.fr,gmail.com,gmx.at,gmx.ch,"
+    "gmx.com,gmx.de,gmx.net,googlemail.com,hanmail.net,hey.com,hotmail.co.uk,hotmail.com,"
+    "hotmail.de,hotmail.es,hotmail.fr,hotmail.it,icloud.com,interia.pl,laposte.net,libero.it,"
+    "live.com,mac.com,mail.com,mail.ru,me.com,msn.com,naver.com,o2.pl,orange.fr,outlook.com,"
+    "outlook.de,outlook.es,outlook.fr,pm.me,proton.me,protonmail.com,qq.com,rediffmail.com,"
+    "seznam.cz,sfr.fr,sina.com,t-online.de,terra.com.br,tuta.com,tutanota.com,uol.com.br,"
+    "virgilio.it,web.de,wp.pl,yahoo.co.in,yahoo.co.jp,yahoo.co.uk,yahoo.com,yahoo.com.br,yahoo.de,"
+    "yahoo.es,yahoo.fr,yahoo.in,yahoo.it,yandex.com,yandex.ru,ymail.com,zoho.com"
+)
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TESTING = "testing"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class SmtpSecurity(StrEnum):
+    """How the way to the mail server is protected: from the first byte, after a greeting, not."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class _Names(fields.Field[tuple[str, ...]]):
+    """A comma-separated list."""
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[str, ...]:
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+class _Figure(fields.Field[Decimal]):
+    """An exact number, written as the pattern says and not otherwise."""
+
+    def __init__(self, pattern: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pattern = re.compile(pattern, re.ASCII)
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> Decimal:
+        if not self.pattern.fullmatch(value):
+            raise ValidationError(f"{value!r} is not a number like 0.50 or 10000.")
+        return Decimal(value)
+
+
+def _redis_url(value: str) -> None:
+    try:
+        parse_url(value)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+class _Domains(fields.Field[frozenset[str]]):
+    """A comma-separated list of domains, in the spelling that addresses are stored in."""
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> frozenset[str]:
+        return frozenset(_normalized(name.strip()) for name in value.split(",") if name.strip())
+
+
+def _normalized(domain: str) -> str:
+    try:
+        address = f"anyone@{domain}"
+        return validate_email(address, check_deliverability=False, test_environment=True).domain
+    except EmailNotValidError:
+        raise ValidationError(f"{domain!r} is no domain.") from None
+
+
+class _Limit(fields.Field[Limit]):
+    """The limit of one fraud rule: on, off, threshold=…, window=…, separated by commas."""
+
+    def __init__(self, rule: fraud.Rule) -> None:
+        super().__init__(load_default=rule.limit)
+        self.rule = rule
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> Limit:
+        try:
+            return limits.changed(self.rule.limit, value, takes=self.rule.takes)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+def _whole(default: int, least: int, most: int) -> fields.Integer:
+    return fields.Integer(load_default=default, validate=Range(least, most))
+
+
+class _Variables(Schema):
+    """The environment's variables, their types, bounds and defaults."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    app_env = fields.Enum(Environment, by_value=True, load_default=Environment.DEVELOPMENT)
+    debug = fields.Boolean(load_default=False)
+    secret_key = fields.String(load_default=DEVELOPMENT_SECRET)
+    database_url = fields.String(required=True, validate=Regexp(r"postgres(ql)?(\+psycopg)?://"))
+    redis_url = fields.String(required=True, validate=_redis_url)
+    database_pool_size = _whole(8, 1, 200)
+    database_pool_timeout = fields.Float(load_default=5.0, validate=Range(0.1, 60))
+    database_lock_timeout_ms = _whole(3_000, 1, 60_000)
+    database_statement_timeout_ms = _whole(10_000, 1, 600_000)
+    redis_timeout = fields.Float(load_default=0.05, validate=Range(0.001, 5))
+    log_level = fields.String(
+        load_default="INFO", validate=OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
+    )
+    api_key_header = fields.String(load_default="X-API-Key", validate=Regexp(r"[A-Za-z0-9-]+\Z"))
+    allow_self_registration = fields.Boolean(load_default=False)
+    bootstrap_by_registration = fields.Boolean()
+    password_min_length = _whole(8, 8, 128)
+    argon2_time_cost = _whole(3, 1, 20)
+    argon2_memory_kib = _whole(65_536, 8, 4_194_304)
+    argon2_concurrency = _whole(2, 1, 64)
+    access_token_minutes = _whole(15, 1, 1_440)
+    refresh_token_days = _whole(30, 1, 365)
+    jwt_issuer = fields.String(load_default="loan-service", validate=Length(1, 200))
+    jwt_audience = fields.String(load_default="loan-service-clients", validate=Length(1, 200))
+    ratelimit_enabled = fields.Boolean(load_default=True)
+    login_failures_allowed = _whole(10, 1, 1_000)
+    login_failure_window_minutes = _whole(15, 1, 1_440)
+    cors_origins = _Names(load_default=())
+    metrics_token = fields.String(load_default="")
+    prometheus_multiproc_dir = fields.String(load_default="")
+    cache_enabled = fields.Boolean(load_default=True)
+    public_email_providers = _Domains(load_default=frozenset(PUBLIC_EMAIL_PROVIDERS.split(",")))
+    auto_approve_below = _Figure(r"[0-9]{1,12}(\.[0-9]{1,2})?", load_default=None)
+    auto_approve_risk_below = _Figure(
+        r"[01](\.[0-9]{1,2})?",
+        load_default=Decimal("0.50"),
+        validate=Range(max=risk.ACCEPTABLE_BELOW),
+    )
+    smtp_host = fields.String(load_default="")
+    smtp_port = _whole(587, 1, 65_535)
+    smtp_security = fields.Enum(SmtpSecurity, by_value=True, load_default=SmtpSecurity.STARTTLS)
+    smtp_username = fields.String(load_default="")
+    smtp_password = fields.String(load_default="")
+    mail_from = fields.Email(load_default="loans@localhost.localdomain")
+
+
+FRAUD_VARIABLES = {f"fraud_{name.replace('-', '_')}": name for name in fraud.RULES}
+SCHEMA = _Variables.from_dict(
+    {variable: _Limit(fraud.RULES[name]) for variable, name in FRAUD_VARIABLES.items()}
+)
