@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Lock, Thread
 from threading import enumerate as threads
 from time import monotonic, sleep
 from typing import Any
@@ -504,3 +505,37 @@ def test_while_there_is_trouble_one_at_a_time_tries(clock: Clock) -> None:
         assert not trouble.may_be_tried()
         clock.rest_is_over()
         assert [trouble.may_be_tried() for _ in range(3)] == [True, False, False]
+
+
+@contextmanager
+def talking_nonsense() -> Iterator[str]:
+    """The URL of a server that answers whatever it is asked with a redirection to nowhere."""
+
+    class Answer(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline():
+                self.wfile.write(b"-MOVED x\r\n")
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_one_that_is_no_redis_is_away(make_app: Callable[..., Flask]) -> None:
+    nowhere = ("redis://127.0.0.1:1/0?nonsense=1", f"redis://{'a' * 70}/0")
+    with talking_nonsense() as url:
+        for each in (url, *nowhere):
+            app = make_app(REDIS_URL=each, REDIS_TIMEOUT="0.05")
+            with app.app_context():
+                assert cache.once(key("nonsense"), lambda: b"computed") == b"computed"
+                assert not cache.answers()
+            assert app.test_client().get("/ping").json == {
+                "pong": True,
+                "db": "ok",
+                "cache": "down",
+            }

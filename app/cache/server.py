@@ -155,5 +155,8 @@ class Server:
         except RedisError as error:
             self._absence.is_seen(error)
             raise
+        except (OSError, TypeError, ValueError) as error:  # from a URL or a server that is none
+            self._absence.is_seen(error)
+            raise RedisError(repr(error)) from error
         self._absence.is_not_seen(asked_at)
         return answer

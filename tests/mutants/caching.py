@@ -427,4 +427,11 @@ CACHING = (
         "UPDATE generations SET token = md5(slot::text)::uuid WHERE",
         f"{GENERATION_TESTS} -k never",
     ),
+    Mutant(
+        "cache: what is no Redis is a Redis that is away",
+        "app/cache/server.py",
+        "except (OSError, TypeError, ValueError) as error:",
+        "except ZeroDivisionError as error:",
+        f"{CACHE_TESTS} -k no_redis",
+    ),
 )
