@@ -1,8 +1,5 @@
 """What is known of the domain of an e-mail address."""
 
-from functools import lru_cache
-from importlib.metadata import version
-
 import idna
 from disposable_email_domains import blocklist
 from sqlalchemy import func, select
@@ -13,10 +10,7 @@ from app.db import db
 from app.models import Customer
 from app.services import generations
 
-HOUR, DAY = 3_600, 86_400
-CUSTOMERS = Namespace("domain-customers", HOUR)
-DISPOSABLE = Namespace("domain-disposable", DAY)
-LIST = version("disposable-email-domains")
+CUSTOMERS = Namespace("domain-customers", seconds=3_600)
 
 
 def customers(domain: str) -> int:
@@ -35,19 +29,11 @@ def customers(domain: str) -> int:
     return int(counted)
 
 
-@lru_cache(maxsize=30_000)
-def is_known_disposable(domain: str) -> bool:
-    """As `is_disposable`, remembered by Redis, and for good by this process: so is the list."""
-    key = DISPOSABLE.key(LIST, domain)
-    listed = cache.find(key)
-    if listed is None:
-        listed = b"%d" % is_disposable(domain)
-        cache.keep(key, listed)
-    return listed == b"1"
-
-
 def is_disposable(domain: str) -> bool:
-    """Whether the domain, or one that it lies under, is listed; asks no server."""
+    """Whether the domain, or one that it lies under, is listed.
+
+    The list is in memory, where it answers a hundred times as fast as a cache would.
+    """
     labels = _in_ascii(domain).split(".")
     return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
 

@@ -85,7 +85,7 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
         declared_before=min(declared, default=None),
         email_domain=domain,
         is_public_domain=is_public,
-        is_disposable_domain=domain is not None and domains.is_known_disposable(domain),
+        is_disposable_domain=domain is not None and domains.is_disposable(domain),
         customers_of_domain=counted,
         others_with_phone=row.others_with_phone,
     )

@@ -351,13 +351,6 @@ CACHING = (
         f"{DOMAIN_TESTS} -k every_change",
     ),
     Mutant(
-        "cache: the list's version is in a domain's key",
-        DOMAINS,
-        "DISPOSABLE.key(LIST, domain)",
-        "DISPOSABLE.key(domain)",
-        f"{DOMAIN_TESTS} -k another_list",
-    ),
-    Mutant(
         "cache: without a generation no domain is kept",
         DOMAINS,
         "    if not generation:\n        return _count(domain)\n",

@@ -31,15 +31,6 @@ def counted(app: Flask) -> Iterator[Counted]:
         yield count
 
 
-@pytest.fixture
-def as_new_process(app: Flask) -> Iterator[None]:
-    """Nothing is remembered from other tests."""
-    domains.is_known_disposable.cache_clear()
-    with app.app_context():
-        yield
-    domains.is_known_disposable.cache_clear()
-
-
 def test_customers_are_counted_by_the_whole_domain_in_any_case(
     officer: Caller, counted: Counted
 ) -> None:
@@ -99,26 +90,6 @@ def test_without_a_generation_nothing_is_kept(
     with Redis.from_url(settings.redis_url) as redis:
         assert counted("firm.example") == 1
         assert redis.keys("*domain*") == []
-
-
-@pytest.mark.usefixtures("as_new_process")
-def test_what_is_thrown_away_is_found_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert domains.is_known_disposable("yopmail.com")
-    assert not domains.is_known_disposable("firm.example")
-    domains.is_known_disposable.cache_clear()
-    monkeypatch.setattr(domains, "is_disposable", lambda _: pytest.fail("the list was asked"))
-    assert domains.is_known_disposable("yopmail.com")
-    assert not domains.is_known_disposable("firm.example")
-
-
-@pytest.mark.usefixtures("as_new_process")
-def test_another_list_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert domains.is_known_disposable("yopmail.com")
-    domains.is_known_disposable.cache_clear()
-    monkeypatch.setattr(domains, "blocklist", {"firm.example"})
-    monkeypatch.setattr(domains, "LIST", "the next")
-    assert not domains.is_known_disposable("yopmail.com")
-    assert domains.is_known_disposable("firm.example")
 
 
 @pytest.mark.parametrize(
