@@ -22,6 +22,12 @@ KINDS_OF_IDS = {
     ),
     "users": "SELECT email FROM users WHERE email LIKE 'bench.%'",
 }
+# What former runs applied for would count as recent, until hardly a borrower was left.
+AGE_FORMER_RUNS = (
+    "UPDATE loans SET created_at = created_at - interval '1 year' "
+    "WHERE created_at > now() - interval '90 days' "
+    "AND created_by IN (SELECT id FROM users WHERE email LIKE 'bench.%')"
+)
 REQUESTS = 4_000
 CONNECTIONS = 8
 
@@ -60,6 +66,7 @@ BARE = Call("bare", lambda *_: Request("GET", "/"), is_anonymous=True)
 def find_ids(url: str) -> Ids:
     """What the requests refer to."""
     with psycopg.connect(url) as connection:
+        connection.execute(AGE_FORMER_RUNS)
         return {
             kind: [row[0] for row in connection.execute(query)]
             for kind, query in KINDS_OF_IDS.items()
