@@ -23,6 +23,14 @@ CALM = Facts(
     customers_of_domain=0,
     others_with_phone=0,
 )
+EVERYTHING: dict[str, Any] = {
+    "applications": 4,
+    "amount": Decimal("5000000.01"),
+    "customers_of_domain": 11,
+    "is_disposable_domain": True,
+    "others_with_phone": 1,
+    "declared_before": Decimal("1.00"),
+}
 LIMITS = {name: rule.limit for name, rule in RULES.items()}
 
 
@@ -81,18 +89,10 @@ def test_at_a_public_provider_thousands_may_share_a_domain() -> None:
 
 
 def test_a_rule_that_is_off_finds_nothing() -> None:
-    everything = {
-        "applications": 4,
-        "amount": Decimal("5000000.01"),
-        "customers_of_domain": 11,
-        "is_disposable_domain": True,
-        "others_with_phone": 1,
-        "declared_before": Decimal("1.00"),
-    }
-    assert found(**everything) == list(RULES)
+    assert found(**EVERYTHING) == list(RULES)
     for off in RULES:
         limits = {**LIMITS, off: replace(LIMITS[off], is_on=False)}
-        assert found(limits, **everything) == [name for name in RULES if name != off]
+        assert found(limits, **EVERYTHING) == [name for name in RULES if name != off]
 
 
 def test_only_the_rules_that_are_asked_answer() -> None:
@@ -121,15 +121,7 @@ def test_a_window_is_told_as_it_is(window: dict[str, int], told: str) -> None:
 
 
 def test_how_severe_each_finding_is() -> None:
-    everything = {
-        "applications": 4,
-        "amount": Decimal("5000000.01"),
-        "customers_of_domain": 11,
-        "is_disposable_domain": True,
-        "others_with_phone": 1,
-        "declared_before": Decimal("1.00"),
-    }
-    found = fraud.find(replace(CALM, **everything), LIMITS)
+    found = fraud.find(replace(CALM, **EVERYTHING), LIMITS)
     assert {each.rule: each.severity for each in found} == {
         "velocity": "medium",
         "amount": "high",
