@@ -137,7 +137,9 @@ def test_closing_within_a_time_leaves_longer_work_to_itself(started: Started) ->
 
 
 def test_closing_what_never_ran_is_quiet(started: Started) -> None:
-    started(lambda: None).close()
+    background = started(lambda: None)
+    background.close()
+    assert (threads(), background.is_closed) == (0, True)
 
 
 def ran(script: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import text
 
-from app.db import db, snapshot, transaction
+from app.db import db, transaction
 from app.errors import DatabaseAway
 from app.services import past_facts
 from tests.attacks import World
@@ -213,14 +213,6 @@ def test_a_replay_that_fails_leaves_the_former_file(
     result = replay("--out", str(out))
     assert (result.exit_code, result.output.endswith("Error: The database is away.\n")) == (1, True)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["of yesterday"]
-
-
-def test_a_replay_may_take_longer_than_a_statement(
-    make_app: Callable[..., Flask], admin: Caller, replay: Replay
-) -> None:
-    admin.make_loan()
-    with make_app(DATABASE_STATEMENT_TIMEOUT_MS="50").app_context(), snapshot() as view:
-        view.execute(text("SELECT pg_sleep(0.1)")).close()
 
 
 def test_a_file_is_replaced_with_its_mode_and_a_link_is_written_through(

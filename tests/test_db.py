@@ -197,6 +197,17 @@ def test_a_snapshot_does_not_move_with_what_is_written_meanwhile() -> None:
     assert stored() == {b"meanwhile"}
 
 
+def test_a_snapshot_is_read_for_longer_than_a_statement_may_take(
+    make_app: Callable[..., Flask],
+) -> None:
+    slow = text("SELECT 1 FROM pg_sleep(0.1)")
+    with make_app(DATABASE_STATEMENT_TIMEOUT_MS="20").app_context():
+        with snapshot() as view:
+            assert view.execute(slow).scalar_one() == 1
+        with pytest.raises(DatabaseBusy):
+            db.session.execute(slow)
+
+
 @pytest.mark.usefixtures("context")
 def test_a_snapshot_cannot_write() -> None:
     with snapshot() as view:

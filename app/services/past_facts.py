@@ -26,26 +26,7 @@ def since(day: date, limits: Sequence[Limits]) -> Select[Any]:
     what `told` makes facts of. Customers of a domain or phone are counted until each of the limits
     is exceeded, and no further.
     """
-    is_public = Customer.email_domain.in_(config.current().public_email_providers)
-    flags = select(func.jsonb_object_agg(FraudFlag.rule, FraudFlag.reason))
-    columns: dict[str, Any] = {
-        "amount": func.coalesce(Loan.first_amount, Loan.amount),
-        "income": func.coalesce(Loan.first_income, Loan.income),
-        "email_domain": Customer.email_domain,
-        "is_public_domain": func.coalesce(is_public, False),
-        "customers_of_domain": case(
-            (is_public, 0),
-            else_=_known(
-                _enough(limits, "email-domain"), _then.email_domain == Customer.email_domain
-            ),
-        ),
-        "others_with_phone": _known(
-            _enough(limits, "shared-phone"),
-            _then.phone_digits == Customer.phone_digits,
-            _then.id != Customer.id,
-        ),
-        "on_record": flags.where(FraudFlag.loan_id == Loan.id).scalar_subquery(),
-    }
+    columns = {**_of_application(), **_of_customer(limits)}
     of = Application(Loan.id, Loan.customer_id, Loan.created_at, Loan.created_at)
     for number, each in enumerate(limits):
         columns[f"made_{number}"] = of.made(literal(each["velocity"].window))
@@ -73,6 +54,32 @@ def told(row: Row[Any], number: int) -> Facts:
         customers_of_domain=row.customers_of_domain,
         others_with_phone=row.others_with_phone,
     )
+
+
+def _of_application() -> dict[str, Any]:
+    """What it first asked for and declared, and what the rules have found of it."""
+    flags = select(func.jsonb_object_agg(FraudFlag.rule, FraudFlag.reason))
+    return {
+        "amount": func.coalesce(Loan.first_amount, Loan.amount),
+        "income": func.coalesce(Loan.first_income, Loan.income),
+        "on_record": flags.where(FraudFlag.loan_id == Loan.id).scalar_subquery(),
+    }
+
+
+def _of_customer(limits: Sequence[Limits]) -> dict[str, Any]:
+    """Whom they shared a domain or a phone with by then."""
+    is_public = Customer.email_domain.in_(config.current().public_email_providers)
+    of_domain = _known(_enough(limits, "email-domain"), _then.email_domain == Customer.email_domain)
+    return {
+        "email_domain": Customer.email_domain,
+        "is_public_domain": func.coalesce(is_public, False),
+        "customers_of_domain": case((is_public, 0), else_=of_domain),
+        "others_with_phone": _known(
+            _enough(limits, "shared-phone"),
+            _then.phone_digits == Customer.phone_digits,
+            _then.id != Customer.id,
+        ),
+    }
 
 
 def _known(enough: int, *conditions: ColumnElement[bool]) -> ColumnElement[int]:

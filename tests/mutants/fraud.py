@@ -218,4 +218,11 @@ FRAUDULENT = (
         'isolation_level="READ COMMITTED"',
         "tests/test_db.py -k snapshot",
     ),
+    Mutant(
+        "replay: no statement of it times out",
+        "app/db.py",
+        '        connection.execute(text("SET LOCAL statement_timeout = 0"))\n',
+        "",
+        "tests/test_db.py -k longer_than_a_statement",
+    ),
 )
