@@ -18,8 +18,10 @@ from sqlalchemy import text
 from app import config, create_app
 from app.config import Settings
 from app.db import Base, db
+from app.local.valkey import Valkey
 from app.models import Role
 from tests.factories import Caller, Lender
+from tests.own_valkey import own_valkey, put_right
 from tests.servers import TestServers, require_test_name, start_test_servers
 
 _servers = pytest.StashKey[TestServers]()
@@ -109,6 +111,19 @@ def clean(app: Flask, settings: Settings) -> Iterator[None]:
     """Leave nothing behind, in either server."""
     yield
     sweep(app, settings)
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Valkey]:
+    with own_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(own_server: Valkey) -> Iterator[Valkey]:
+    """A Valkey that a test may stop, pause, fill and flush; it is put right afterwards."""
+    with put_right(own_server) as server:
+        yield server
 
 
 @pytest.fixture

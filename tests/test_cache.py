@@ -21,25 +21,13 @@ from app.cache import server as server_module
 from app.cache.server import Trouble
 from app.local.processes import wait_until
 from app.local.valkey import Valkey
-from tests.own_valkey import FOREIGN, full, own_valkey, put_right, spoil
+from tests.own_valkey import FOREIGN, full, spoil
 
 THINGS = Namespace("test-things", seconds=60)
 PATIENCE = 10
 STALL = 3  # seconds that nobody waits for a lock that is nobody's
 
 Parallel = Callable[..., list[Any]]
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Valkey]:
-    with own_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(started: Valkey) -> Iterator[Valkey]:
-    with put_right(started) as server:
-        yield server
 
 
 @pytest.fixture

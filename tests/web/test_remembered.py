@@ -29,7 +29,7 @@ from app.web.identity import Credential
 from app.web.remembered import Cached
 from tests.credentials import key_holder, session_of
 from tests.factories import LOAN, Caller, Lender
-from tests.own_valkey import FOREIGN, own_valkey, put_right, spoil
+from tests.own_valkey import FOREIGN, spoil
 
 PATIENCE = 10
 STALL = 3  # seconds that a hiccup of Redis holds nobody up
@@ -301,18 +301,6 @@ def test_without_a_cache_no_generation_is_read(
 ) -> None:
     monkeypatch.setattr(generations, "current", lambda _: pytest.fail("it was read"))
     assert ask(uncached(admin), "/loans/").status_code == 200
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Valkey]:
-    with own_valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def valkey(started: Valkey) -> Iterator[Valkey]:
-    with put_right(started) as server:
-        yield server
 
 
 @pytest.fixture
