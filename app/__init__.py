@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LARGEST_BODY = 1024 * 1024
 EXPOSED_HEADERS = (
     "ETag",
+    "Idempotency-Replayed",
     "Link",
     "Location",
     "Retry-After",

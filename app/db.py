@@ -5,7 +5,7 @@ refuses to flush, update or delete outside `transaction()`.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -14,11 +14,24 @@ from typing import Any
 import psycopg
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Engine, MetaData, Numeric, event, make_url, text
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Engine,
+    MetaData,
+    Numeric,
+    Select,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
+from app import config
 from app.config import Settings
 from app.errors import Contended, DatabaseAway, DatabaseBusy, DomainError
 
@@ -45,6 +58,7 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(session_options={"expire_on_commit": False})
 _OPEN = "open transaction"
+_WHOLE = "transaction around it"
 _refusals: dict[str, type[DomainError]] = {}
 
 
@@ -52,26 +66,45 @@ _refusals: dict[str, type[DomainError]] = {}
 def transaction() -> Iterator[None]:
     """Open the one transaction of a service call: commit at its end, roll back on any exception.
 
+    Inside `whole()` it is a step of that: kept or rolled back by itself, committed with the whole.
     Whatever the session had read before is forgotten, so no stale copy is judged. Raises Contended
     when PostgreSQL picked it as a victim (worth another run), RuntimeError when nested.
     """
     session = db.session()
     if _OPEN in session.info:
         raise RuntimeError("transaction() does not nest: call a private helper instead")
-    session.rollback()
     hooks: list[Hook] = []
-    session.info[_OPEN] = hooks
+    later: list[Hook] | None = session.info.get(_WHOLE)
+    with _begun(session) if later is None else _step(session):
+        session.info[_OPEN] = hooks
+        try:
+            yield
+            session.flush()
+        finally:
+            del session.info[_OPEN]
+    if later is None:
+        _run_all(hooks)
+    else:
+        later.extend(hooks)
+
+
+@contextmanager
+def whole() -> Iterator[Connection]:
+    """One transaction around service calls and what must be kept with them, written through it.
+
+    It commits at its end and rolls back on any exception, the steps within it too.
+    """
+    session = db.session()
+    if _OPEN in session.info or _WHOLE in session.info:
+        raise RuntimeError("whole() goes around transaction(), once")
+    hooks: list[Hook] = []
+    session.info[_WHOLE] = hooks
     try:
-        session.connection(execution_options={"isolation_level": "READ COMMITTED"})
-        yield
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+        with _begun(session):
+            yield session.connection()
     finally:
-        del session.info[_OPEN]
-    for hook in hooks:
-        _run(hook)
+        del session.info[_WHOLE]
+    _run_all(hooks)
 
 
 def after_commit(hook: Hook) -> None:
@@ -113,10 +146,6 @@ def answers() -> bool:
 
 def init_app(app: Flask, settings: Settings) -> None:
     url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
-    limits = (
-        f"-c lock_timeout={settings.database_lock_timeout_ms} "
-        f"-c statement_timeout={settings.database_statement_timeout_ms} -c timezone=UTC"
-    )
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "isolation_level": "AUTOCOMMIT",
@@ -125,16 +154,63 @@ def init_app(app: Flask, settings: Settings) -> None:
         "hide_parameters": True,
         "pool_timeout": settings.database_pool_timeout,
         "pool_use_lifo": True,
-        "connect_args": {"options": limits, "connect_timeout": 3},
+        "connect_args": {"connect_timeout": 3, **_session(settings)},
     }
     db.init_app(app)
 
 
-def _run(hook: Hook) -> None:
+def _session(settings: Settings) -> dict[str, Any]:
+    """What a connection brings with it. One that PgBouncer lends out by the transaction keeps
+    nothing in between: no settings, which each transaction then makes anew, no prepared statements.
+    """
+    if settings.database_behind_pgbouncer:
+        return {"prepare_threshold": None}
+    limits = " ".join(f"-c {name}={value}" for name, value in _limits(settings).items())
+    return {"options": limits}
+
+
+def _limits(settings: Settings) -> dict[str, str]:
+    return {
+        "lock_timeout": str(settings.database_lock_timeout_ms),
+        "statement_timeout": str(settings.database_statement_timeout_ms),
+        "timezone": "UTC",
+    }
+
+
+@contextmanager
+def _begun(session: Session) -> Iterator[None]:
+    session.rollback()
     try:
-        hook()
-    except Exception:
-        log.exception("a hook after the commit failed")
+        session.connection(execution_options={"isolation_level": "READ COMMITTED"})
+        settings = config.current()
+        if settings.database_behind_pgbouncer:
+            session.connection().execute(_set_limits(settings))
+        yield
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+@contextmanager
+def _step(session: Session) -> Iterator[None]:
+    session.expire_all()
+    with session.begin_nested():
+        yield
+
+
+def _set_limits(settings: Settings) -> Select[Any]:
+    return select(
+        *(func.set_config(name, value, True) for name, value in _limits(settings).items())
+    )
+
+
+def _run_all(hooks: Iterable[Hook]) -> None:
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            log.exception("a hook after the commit failed")
 
 
 def _translated(cause: psycopg.Error) -> DomainError | None:

@@ -142,6 +142,14 @@ class LoanNotFound(NotFound):
     title = "Loan not found"
 
 
+class PaymentNotFound(NotFound):
+    title = "Payment not found"
+
+
+class EntryNotFound(NotFound):
+    title = "Account entry not found"
+
+
 class EmailTaken(Conflict):
     title = "This e-mail is already in use"
 
@@ -168,6 +176,30 @@ class IllegalTransition(Conflict):
 
 class LoanNotEditable(Conflict):
     title = "The application can no longer be edited"
+
+
+class PaymentNotReversible(Conflict):
+    title = "The payment cannot be reversed"
+
+
+class EntryNotReversible(Conflict):
+    title = "The account entry cannot be reversed"
+
+
+class IdempotencyKeyInUse(Conflict):
+    title = "The first request with this Idempotency-Key is still at work"
+
+
+class IdempotencyKeyReused(Refused):
+    title = "This Idempotency-Key came with another request before"
+
+
+class InsufficientFunds(Refused):
+    title = "The account does not hold that much"
+
+
+class AccountFull(Refused):
+    title = "The account cannot hold that much"
 
 
 class WrongPassword(Refused):

@@ -54,6 +54,7 @@ class Settings:
     database_pool_timeout: float
     database_lock_timeout_ms: int
     database_statement_timeout_ms: int
+    database_behind_pgbouncer: bool
     redis_timeout: float
     log_level: str
     api_key_header: str
@@ -70,6 +71,8 @@ class Settings:
     ratelimit_enabled: bool
     login_failures_allowed: int
     login_failure_window_minutes: int
+    currency: str
+    idempotency_hours: int
     cors_origins: tuple[str, ...]
     metrics_token: str
     prometheus_multiproc_dir: str

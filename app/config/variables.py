@@ -117,6 +117,7 @@ class _Variables(Schema):
     database_pool_timeout = fields.Float(load_default=5.0, validate=Range(0.1, 60))
     database_lock_timeout_ms = _whole(3_000, 1, 60_000)
     database_statement_timeout_ms = _whole(10_000, 1, 600_000)
+    database_behind_pgbouncer = fields.Boolean(load_default=False)
     redis_timeout = fields.Float(load_default=0.05, validate=Range(0.001, 5))
     log_level = fields.String(
         load_default="INFO", validate=OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
@@ -135,6 +136,8 @@ class _Variables(Schema):
     ratelimit_enabled = fields.Boolean(load_default=True)
     login_failures_allowed = _whole(10, 1, 1_000)
     login_failure_window_minutes = _whole(15, 1, 1_440)
+    currency = fields.String(load_default="USD", validate=Regexp(r"[A-Z]{3}\Z"))
+    idempotency_hours = _whole(24, 24, 8_760)
     cors_origins = _Names(load_default=())
     metrics_token = fields.String(load_default="")
     prometheus_multiproc_dir = fields.String(load_default="")

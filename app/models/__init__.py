@@ -3,6 +3,8 @@
 from app.models.audit import AuditEvent
 from app.models.customer import Customer, CustomerStatus, RetiredExternalId
 from app.models.generation import Generation
+from app.models.idempotency import KeptAnswer
+from app.models.ledger import Account, Book, Direction, Entry, Journal, JournalKind
 from app.models.loan import (
     FlagClearance,
     FraudFlag,
@@ -12,22 +14,33 @@ from app.models.loan import (
     Severity,
 )
 from app.models.notice import FlagNotice
+from app.models.payment import Payment, PaymentSource, PaymentStatus
 from app.models.user import ApiKey, LoginFailures, LoginSession, Role, User
 
 __all__ = [
+    "Account",
     "ApiKey",
     "AuditEvent",
+    "Book",
     "Customer",
     "CustomerStatus",
+    "Direction",
+    "Entry",
     "FlagClearance",
     "FlagNotice",
     "FraudFlag",
     "Generation",
+    "Journal",
+    "JournalKind",
+    "KeptAnswer",
     "Loan",
     "LoanEvent",
     "LoanStatus",
     "LoginFailures",
     "LoginSession",
+    "Payment",
+    "PaymentSource",
+    "PaymentStatus",
     "RetiredExternalId",
     "Role",
     "Severity",

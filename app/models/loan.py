@@ -142,12 +142,21 @@ class Loan(Versioned, Timestamped, Base):
         return changed
 
     def move_to(self, status: LoanStatus, *, by: UUID | None, reason: str | None = None) -> None:
-        """The only writer of `status` after birth; raises IllegalTransition off the map.
+        """Take a step on the map of decisions; raises IllegalTransition off it.
 
         `by` is None where the policy decides: the fraud rules, or the automatic approval.
         """
         if status not in TRANSITIONS[self.status]:
             raise IllegalTransition(f"A loan that is {self.status} cannot become {status}.")
+        self._step_to(status, by, reason)
+
+    def reopen(self, *, by: UUID, reason: str) -> None:
+        """Owe again, after the payment that closed the loan was reversed; no decision does that."""
+        if self.status != LoanStatus.PAID:
+            raise IllegalTransition(f"A loan that is {self.status} cannot be reopened.")
+        self._step_to(LoanStatus.ACTIVE, by, reason)
+
+    def _step_to(self, status: LoanStatus, by: UUID | None, reason: str | None) -> None:
         self.history.add(LoanEvent(from_status=self.status, to_status=status, by=by, reason=reason))
         self.status = status
 

@@ -1,5 +1,14 @@
 """The blueprints: one short function a route."""
 
-from app.routes import auth, customers, docs, health, loans, reports
+from app.routes import accounts, auth, customers, docs, health, loans, payments, reports
 
-blueprints = (health.bp, docs.bp, auth.bp, customers.bp, loans.bp, reports.bp)
+blueprints = (
+    health.bp,
+    docs.bp,
+    auth.bp,
+    customers.bp,
+    accounts.bp,
+    loans.bp,
+    payments.bp,
+    reports.bp,
+)

@@ -4,9 +4,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from marshmallow import Schema, ValidationError, validates_schema
+from marshmallow import Schema, ValidationError, post_load, validates_schema
 
-from app.schemas.fields import Day, Text, Whole
+from app.schemas.fields import Day, Id, Reference, Text, Whole
 
 PAGE_SIZE = 20
 PAGE_SIZE_MOST = 100
@@ -54,3 +54,22 @@ class ReasonRequiredIn(Schema):
     """Why, for the record; not without."""
 
     reason = Text(500, required=True)
+
+
+class NamesCustomer(Schema):
+    """The customer is named by `customer_id` or by `customer_external_id`: one of them."""
+
+    customer_id = Id()
+    customer_external_id = Reference()
+
+    @validates_schema
+    def _names_one_customer(self, given: dict[str, Any], **_: Any) -> None:
+        if ("customer_id" in given) == ("customer_external_id" in given):
+            raise ValidationError(
+                "Name one of customer_id and customer_external_id.", "customer_id"
+            )
+
+    @post_load
+    def _as_customer(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
+        named = given.pop("customer_id", None) or given.pop("customer_external_id")
+        return {**given, "customer": str(named)}

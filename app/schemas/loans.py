@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from app.models import LoanStatus, Severity
-from app.schemas.common import DayRange, ListFilter, Sort
+from app.schemas.common import DayRange, ListFilter, NamesCustomer, Sort
 from app.schemas.fields import (
     Anything,
     Choice,
@@ -27,11 +27,7 @@ TERM_MOST = 600
 POLICY = "policy"
 
 
-class LoanIn(Schema):
-    """The customer is named by `customer_id` or by `customer_external_id`: one of them."""
-
-    customer_id = Id()
-    customer_external_id = Reference()
+class LoanIn(NamesCustomer):
     amount = Money(required=True)
     term_months = Whole(1, TERM_MOST, required=True)
     purpose = Text(200, required=True)
@@ -40,18 +36,6 @@ class LoanIn(Schema):
     external_id = ExternalId(allow_none=True)
     contract_version = Text(30, allow_none=True)
     maximum_payment_date = Day(allow_none=True)
-
-    @validates_schema
-    def _names_one_customer(self, given: dict[str, Any], **_: Any) -> None:
-        if ("customer_id" in given) == ("customer_external_id" in given):
-            raise ValidationError(
-                "Name one of customer_id and customer_external_id.", "customer_id"
-            )
-
-    @post_load
-    def _as_customer(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
-        named = given.pop("customer_id", None) or given.pop("customer_external_id")
-        return {**given, "customer": str(named)}
 
 
 class LoanPatchIn(Schema):

@@ -11,13 +11,25 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.db import db
-from app.errors import AdminOnly, CustomerNotFound, LoanNotFound, StaffOnly, Stale, UserOnly
-from app.models import Customer, FraudFlag, Loan, Role
+from app.errors import (
+    AdminOnly,
+    CustomerNotFound,
+    LoanNotFound,
+    PaymentNotFound,
+    StaffOnly,
+    Stale,
+    UserOnly,
+)
+from app.models import Customer, Entry, FraudFlag, Journal, Loan, Payment, Role
 from app.models.base import Versioned
 
 Record = TypeVar("Record", Customer, Loan)
 with_customer = joinedload(Loan.customer, innerjoin=True).load_only(Customer.external_id)
 with_flags = selectinload(Loan.fraud_flags)
+with_payer = joinedload(Payment.customer, innerjoin=True).load_only(Customer.external_id)
+with_details = selectinload(Payment.payment_details).options(
+    joinedload(Entry.loan).load_only(Loan.external_id)
+)
 _FLAG_SHOWN = aggregate_order_by(
     func.jsonb_build_object(
         *chain.from_iterable(
@@ -137,11 +149,37 @@ def read_loan(actor: Actor, ref: str) -> Row[Any]:
     return row
 
 
+def visible_payments(actor: Actor) -> Select[Payment]:
+    """The root of every payment query: those of the customers that the actor may see."""
+    query = select(Payment)
+    if not actor.is_staff:
+        query = query.where(Payment.customer.has(Customer.created_by == bindparam("actor_id")))
+    return query.params(actor_id=actor.id)
+
+
+def find_payment(actor: Actor, ref: str) -> Payment:
+    """The payment of that id or external id, with its details. Raises PaymentNotFound.
+
+    Payments never change: none is locked.
+    """
+    query = visible_payments(actor).where(named(Payment, ref)).options(with_payer, with_details)
+    payment = db.session.scalar(query)
+    if payment is None:
+        raise PaymentNotFound
+    return payment
+
+
 def lock_loan_and_customer(actor: Actor, ref: str) -> tuple[Loan, Customer]:
     """A loan with the customer who owes it, both locked, the customer first as everywhere.
 
     Raises LoanNotFound, Stale.
     """
+    customer = lock_borrower(actor, ref)
+    return find_loan(actor, ref, lock=True), customer
+
+
+def lock_borrower(actor: Actor, ref: str) -> Customer:
+    """The customer who owes a loan, locked before it. Raises LoanNotFound."""
     owner = visible_loans(actor).with_only_columns(Loan.customer_id).where(named(Loan, ref))
     customer = db.session.scalar(
         select(Customer)
@@ -151,10 +189,10 @@ def lock_loan_and_customer(actor: Actor, ref: str) -> tuple[Loan, Customer]:
     )
     if customer is None:
         raise LoanNotFound
-    return find_loan(actor, ref, lock=True), customer
+    return customer
 
 
-def named(model: type[Customer | Loan], ref: str) -> ColumnElement[bool]:
+def named(model: type[Customer | Loan | Payment | Journal], ref: str) -> ColumnElement[bool]:
     """The condition on a record's own id or the caller's external id; the two never look alike."""
     key = _key(ref)
     return model.id == key if isinstance(key, UUID) else model.external_id == key

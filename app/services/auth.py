@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from app import config
 from app.db import Base, db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
-from app.models import LoginFailures, LoginSession, Role, User
+from app.models import KeptAnswer, LoginFailures, LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, passwords
 from app.services.access import Actor
@@ -116,6 +116,7 @@ def forget_expired() -> int:
             for table, column in (
                 (LoginSession, LoginSession.expires_at),
                 (LoginFailures, LoginFailures.window_ends_at),
+                (KeptAnswer, KeptAnswer.expires_at),
             )
         ]
     return sum(map(len, deleted))

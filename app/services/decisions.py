@@ -5,12 +5,22 @@ from decimal import Decimal
 from app import config
 from app.db import db, transaction
 from app.errors import AdminOnly, LoanTooRisky, ReasonRequired
-from app.models import Customer, FlagClearance, FraudFlag, Loan, LoanStatus, Severity
+from app.models import (
+    Account,
+    Customer,
+    FlagClearance,
+    FraudFlag,
+    JournalKind,
+    Loan,
+    LoanStatus,
+    Severity,
+)
 from app.models.base import now
 from app.rules import risk
-from app.services import audit, notices
-from app.services.access import Actor, find_loan, lock_loan_and_customer
+from app.services import audit, ledger, notices
+from app.services.access import Actor, find_loan, lock_borrower, lock_loan_and_customer
 from app.services.credit import must_fit_the_limit
+from app.services.ledger import credit, debit
 
 
 def approve(actor: Actor, ref: str, *, reason: str | None = None) -> Loan:
@@ -57,15 +67,19 @@ def withdraw(actor: Actor, ref: str, *, reason: str | None = None) -> Loan:
 
 
 def activate(actor: Actor, ref: str, *, reason: str | None = None) -> Loan:
-    """Disburse: from now on the whole amount is owed. A pending loan is approved first."""
+    """Disburse into the customer's account; the whole amount is owed from now on.
+
+    A pending loan is approved first. Raises what approving does, and AccountFull.
+    """
     actor.must_be_admin()
     with transaction():
-        loan, customer = lock_loan_and_customer(actor, ref)
+        customer = lock_borrower(actor, ref)
+        account = ledger.lock_account(customer)
+        loan = find_loan(actor, ref, lock=True)
         if loan.status == LoanStatus.PENDING:
             take(actor, customer, loan, LoanStatus.APPROVED, reason)
         loan.move_to(LoanStatus.ACTIVE, by=actor.id, reason=reason)
-        loan.taken_at = now()
-        loan.outstanding = loan.amount
+        _disburse(actor, loan, account)
         must_fit_the_limit(customer, loan)
         audit.record(actor, "loan.activated", loan)
     return loan
@@ -109,6 +123,12 @@ def flag_beside(loan: Loan, reason: str | None) -> None:
         raise ReasonRequired
     loan.flags.add(FraudFlag(rule="manual", reason=reason, severity=Severity.HIGH))
     _show_flags(loan)
+
+
+def _disburse(actor: Actor, loan: Loan, account: Account) -> None:
+    loan.taken_at = now()
+    lines = (debit(loan, loan.amount), credit(account, loan.amount))
+    ledger.post(actor, JournalKind.DISBURSEMENT, lines, loan=loan)
 
 
 def _decide(actor: Actor, ref: str, status: LoanStatus, reason: str | None) -> Loan:

@@ -14,7 +14,7 @@ from app.errors import Contended, DomainError, Invalid, Unauthenticated
 from app.schemas.common import ListFilter, ReasonIn
 from app.services.access import Actor
 from app.services.pages import Page
-from app.web import bodies, csv, paging
+from app.web import bodies, csv, idempotency, paging
 from app.web.identity import Credential, identify, refresh_token
 from app.web.remembered import Cached
 from app.web.tokens import Bearer
@@ -64,10 +64,16 @@ class Contract:
             if not self.conditional:  # Werkzeug would refuse a file by it, and not as a problem
                 request.environ.pop("HTTP_IF_MATCH", None)
             caller = self._caller()
-            arguments = {**path, **self._arguments()}
-            return self._remembered(
-                caller, lambda: self._answer(_run(lambda: view(*caller, **arguments)))
-            )
+            sent = self._sent()
+
+            def respond() -> Response:
+                return self._answer(view(*caller, **path, **self._arguments(sent)))
+
+            if key := self._idempotency_key():
+                (actor,) = caller
+                assert not isinstance(actor, Bearer)  # noqa: S101 (a route for those takes no key)
+                return _run(lambda: idempotency.once(request, key, actor, sent, respond))
+            return self._remembered(caller, lambda: _run(respond))
 
         handle.contract = self  # type: ignore[attr-defined]
         return handle
@@ -93,16 +99,31 @@ class Contract:
             actor = replace(actor, if_match=request.headers.get("If-Match"))
         return (actor,)
 
-    def _arguments(self) -> dict[str, Any]:
-        """Query and body, read and validated. Raises Malformed, Invalid."""
+    @property
+    def takes_a_key(self) -> bool:
+        """Whether its POST honours an Idempotency-Key: where there is a caller to keep it for."""
+        return self.credential in (Credential.REQUIRED, Credential.OPTIONAL)
+
+    def _idempotency_key(self) -> str | None:
+        if request.method != "POST" or not self.takes_a_key:
+            return None
+        return idempotency.key_of(request)
+
+    def _sent(self) -> dict[str, Any] | None:
+        """The body as it was sent. Raises Malformed, UnsupportedMediaType, Invalid."""
+        if self.body is None:
+            return None
+        return bodies.read_json(request, may_be_empty=self.body_is_optional)
+
+    def _arguments(self, sent: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Query and body, validated. Raises Malformed, Invalid."""
         arguments = {}
         if self.query is not None:
             schema = _compiled(self.query)
             arguments["query"] = _load(schema, bodies.read_query(request, schema))
         elif request.query_string:
             raise Invalid({name: ["Unknown field."] for name in request.args})
-        if self.body is not None:
-            sent = bodies.read_json(request, may_be_empty=self.body_is_optional)
+        if self.body is not None and sent is not None:
             arguments["body"] = _load(_compiled(self.body), sent)
         return arguments
 
@@ -152,7 +173,7 @@ def _compiled(schema: type[Schema]) -> Schema:
     return schema()
 
 
-def _run(call: Callable[[], Any]) -> Any:
+def _run(call: Callable[[], Response]) -> Response:
     for _ in range(RUNS - 1):
         try:
             return call()

@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def init_app(app: Flask) -> None:
-    app.register_error_handler(DomainError, _refusal)
+    app.register_error_handler(DomainError, refusal)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(PoolTimeout, _no_connection)
     app.register_error_handler(Exception, _bug)
@@ -41,7 +41,8 @@ def status_of(error: type[DomainError]) -> int:
     return next(STATUSES[kind] for kind in error.__mro__ if kind in STATUSES)
 
 
-def _refusal(error: DomainError) -> Response:
+def refusal(error: DomainError) -> Response:
+    """The refusal as a problem."""
     status = status_of(type(error))
     extra = {"errors": error.errors} if isinstance(error, errors.Invalid) else {}
     response = _problem(status, error.code(), error.title, error.detail, **extra)
@@ -66,7 +67,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _no_connection(_: PoolTimeout) -> Response:
-    return _refusal(errors.DatabaseBusy())
+    return refusal(errors.DatabaseBusy())
 
 
 def _bug(error: Exception) -> Response:

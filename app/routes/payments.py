@@ -1,0 +1,63 @@
+"""Payments: taken, listed, undone."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from app.errors import (
+    AccountFull,
+    AdminOnly,
+    CustomerNotFound,
+    ExternalIdTaken,
+    InsufficientFunds,
+    PaymentNotFound,
+    PaymentNotReversible,
+    StaffOnly,
+)
+from app.schemas.common import ReasonRequiredIn
+from app.schemas.payments import PaymentFilter, PaymentIn, PaymentOut
+from app.services import payments
+from app.services.access import Actor
+from app.web.endpoint import endpoint
+
+bp = Blueprint("payments", __name__, url_prefix="/payments")
+
+
+@bp.post("/")
+@endpoint(
+    body=PaymentIn,
+    returns=PaymentOut,
+    status=201,
+    location="/payments/{id}",
+    raises=(StaffOnly, CustomerNotFound, InsufficientFunds, ExternalIdTaken),
+)
+def create(actor: Actor, body: dict[str, Any]) -> object:
+    """Take a payment and spread it over the customer's loans, the oldest first."""
+    return payments.pay(actor, **body)
+
+
+@bp.get("/")
+@endpoint(query=PaymentFilter, returns=PaymentOut)
+def index(actor: Actor, query: dict[str, Any]) -> object:
+    """List the payments, newest first."""
+    return payments.search(actor, **query)
+
+
+@bp.get("/<ref>")
+@endpoint(returns=PaymentOut, raises=(PaymentNotFound,))
+def show(actor: Actor, ref: str) -> object:
+    """Show a payment with what each loan got of it."""
+    return payments.find(actor, ref)
+
+
+@bp.post("/<ref>/reverse")
+@endpoint(
+    body=ReasonRequiredIn,
+    returns=PaymentOut,
+    status=201,
+    location="/payments/{id}",
+    raises=(AdminOnly, PaymentNotFound, PaymentNotReversible, AccountFull),
+)
+def reverse(actor: Actor, ref: str, body: dict[str, Any]) -> object:
+    """Undo a payment by another; the loans it had closed reopen."""
+    return payments.reverse(actor, ref, **body)

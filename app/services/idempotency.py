@@ -1,0 +1,58 @@
+"""Answers kept by the caller's Idempotency-Key, in the transaction of what they answer."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, String, Uuid, bindparam, cast, func, insert, literal, select
+
+from app import config
+from app.db import refuses, whole
+from app.errors import Contended, IdempotencyKeyInUse, IdempotencyKeyReused
+from app.models import KeptAnswer
+from app.models.base import now
+
+# Whoever claimed a key in the instant in which the first answer to it was committed has the lock
+# but not the answer. Their own cannot be kept beside it: run again, they find the first.
+refuses("pk_kept_answers", Contended)
+
+_CALLER, _KEY = bindparam("caller", type_=Uuid()), bindparam("key", type_=String())
+_NAME = func.concat(cast(_CALLER, String), "/", _KEY)
+_CLAIM = (
+    select(
+        func.pg_try_advisory_xact_lock(func.hashtextextended(_NAME, 0)).label("is_ours"),
+        KeptAnswer.fingerprint,
+        KeptAnswer.answer,
+    )
+    .select_from(select(literal(1)).subquery())
+    .outerjoin(KeptAnswer, (KeptAnswer.caller_id == _CALLER) & (KeptAnswer.key == _KEY))
+)
+
+
+def once(
+    caller: UUID, key: str, fingerprint: bytes, answer: Callable[[], bytes | None]
+) -> bytes | None:
+    """The first answer to the caller's key; None where it is the one that `answer` has just made.
+
+    That is made, with all that services commit on the way, in one transaction with its keeping, for
+    IDEMPOTENCY_HOURS at least; an answer of None is not kept. Raises IdempotencyKeyInUse while
+    another transaction is at it, IdempotencyKeyReused where the first request was another.
+    """
+    with whole() as connection:
+        kept = connection.execute(_CLAIM, {"caller": caller, "key": key}).one()
+        if kept.answer is not None:
+            if kept.fingerprint != fingerprint:
+                raise IdempotencyKeyReused
+            return bytes(kept.answer)
+        if not kept.is_ours:
+            raise IdempotencyKeyInUse
+        made = answer()
+        if made is not None:
+            _keep(connection, caller_id=caller, key=key, fingerprint=fingerprint, answer=made)
+    return None
+
+
+def _keep(connection: Connection, **values: object) -> None:
+    at = now()
+    ends = at + timedelta(hours=config.current().idempotency_hours)
+    connection.execute(insert(KeptAnswer), {**values, "created_at": at, "expires_at": ends})

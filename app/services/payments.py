@@ -1,0 +1,210 @@
+"""Payments: spread over what a customer owes, refused beyond it, undone exactly."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm.attributes import set_committed_value
+
+from app.db import db, transaction
+from app.errors import PaymentNotReversible
+from app.models import (
+    Customer,
+    JournalKind,
+    Loan,
+    LoanStatus,
+    Payment,
+    PaymentSource,
+    PaymentStatus,
+)
+from app.models.base import now
+from app.rules.distribution import Debt, spread
+from app.services import audit, ledger
+from app.services.access import (
+    Actor,
+    find_customer,
+    find_payment,
+    named,
+    visible_payments,
+    with_details,
+    with_payer,
+)
+from app.services.ledger import CASH, NOTHING, credit, debit
+from app.services.pages import Page, newest_first, page_of, within_days
+
+Loans = Mapping[UUID, Loan]
+
+
+def pay(
+    actor: Actor,
+    *,
+    customer: str,
+    total_amount: Decimal,
+    source: PaymentSource = PaymentSource.EXTERNAL,
+    external_id: str | None = None,
+) -> Payment:
+    """Take a payment and spread it over the customer's debts, the oldest first.
+
+    More than all of them is on record as REJECTED, and moves nothing. `customer` is an id or an
+    external id. Raises CustomerNotFound, InsufficientFunds, ExternalIdTaken.
+    """
+    actor.must_be_staff()
+    with transaction():
+        payer = find_customer(actor, customer, lock=True)
+        account = ledger.lock_account(payer) if source == PaymentSource.ACCOUNT else CASH
+        loans = _lock_debts(payer)
+        is_owed = total_amount <= sum(loan.outstanding for loan in loans.values())
+        payment = _written(
+            actor,
+            payer,
+            total_amount=total_amount,
+            source=source,
+            external_id=external_id,
+            status=PaymentStatus.COMPLETED if is_owed else PaymentStatus.REJECTED,
+        )
+        audit.record(actor, f"payment.{payment.status.lower()}", payment)
+        if is_owed:
+            _settle(actor, payment, account, loans)
+    return payment
+
+
+def search(
+    actor: Actor,
+    *,
+    page: int,
+    page_size: int,
+    customer: str | None = None,
+    status: PaymentStatus | None = None,
+    first: date | None = None,
+    last: date | None = None,
+) -> Page[Payment]:
+    """Page through the visible payments, newest first."""
+    query = visible_payments(actor).where(*within_days(Payment.created_at, first, last))
+    if customer is not None:
+        query = query.where(Payment.customer.has(named(Customer, customer)))
+    if status is not None:
+        query = query.where(Payment.status == status)
+    return page_of(
+        query,
+        order=newest_first(Payment),
+        page=page,
+        page_size=page_size,
+        options=(with_payer, with_details),
+    )
+
+
+def find(actor: Actor, ref: str) -> Payment:
+    """The payment of that id or external id. Raises PaymentNotFound."""
+    return find_payment(actor, ref)
+
+
+def reverse(actor: Actor, ref: str, *, reason: str) -> Payment:
+    """Undo a payment, once, by a payment that puts back what it took from each loan.
+
+    Loans that it had closed are reopened; what was paid later stays. Raises PaymentNotFound,
+    PaymentNotReversible, AccountFull.
+    """
+    actor.must_be_admin()
+    with transaction():
+        undone = find_payment(actor, ref)
+        payer = find_customer(actor, str(undone.customer_id), lock=True)
+        _must_stand(undone)
+        from_account = undone.source == PaymentSource.ACCOUNT
+        account = ledger.lock_account(payer) if from_account else CASH
+        loans = _lock_paid(undone)
+        payment = _written(
+            actor,
+            payer,
+            total_amount=undone.total_amount,
+            source=undone.source,
+            status=PaymentStatus.REVERSED,
+            reverses=undone.id,
+            reason=reason,
+        )
+        audit.record(actor, "payment.reversed", undone, by_payment=str(payment.id))
+        _restore(actor, payment, undone, account, loans)
+    return payment
+
+
+def _settle(actor: Actor, payment: Payment, account: ledger.Target, loans: Loans) -> None:
+    debts = [
+        Debt(loan_id=loan.id, taken_at=loan.taken_at, outstanding=loan.outstanding)
+        for loan in loans.values()
+        if loan.taken_at is not None
+    ]
+    shares = [
+        (loans[share.debt.loan_id], share.amount) for share in spread(payment.total_amount, debts)
+    ]
+    lines = [credit(loan, amount) for loan, amount in shares]
+    source = debit(account, payment.total_amount)
+    _, (_, *details) = ledger.post(actor, JournalKind.PAYMENT, (source, *lines), payment=payment)
+    for loan, _ in shares:
+        if loan.outstanding == NOTHING:
+            loan.move_to(LoanStatus.PAID, by=actor.id)
+    set_committed_value(payment, "payment_details", details)
+
+
+def _restore(
+    actor: Actor, payment: Payment, undone: Payment, account: ledger.Target, loans: Loans
+) -> None:
+    lines = [
+        debit(loans[detail.loan_id], detail.amount)
+        for detail in undone.payment_details
+        if detail.loan_id is not None
+    ]
+    sink = credit(account, payment.total_amount)
+    _, (_, *details) = ledger.post(
+        actor,
+        JournalKind.REVERSAL,
+        (sink, *lines),
+        payment=payment,
+        reverses=undone.payment_details[0].journal_id,
+        note=payment.reason,
+    )
+    for loan in loans.values():
+        if loan.status == LoanStatus.PAID:
+            loan.reopen(by=actor.id, reason=payment.reason or "")
+    set_committed_value(payment, "payment_details", details)
+
+
+def _written(actor: Actor, customer: Customer, **values: Any) -> Payment:
+    at = now()
+    payment = Payment(
+        customer=customer,
+        customer_id=customer.id,
+        paid_at=None if values["status"] == PaymentStatus.REJECTED else at,
+        created_at=at,
+        created_by=actor.id,
+        **values,
+    )
+    db.session.add(payment)
+    set_committed_value(payment, "payment_details", [])
+    set_committed_value(payment, "reversed_by", None)
+    return payment
+
+
+def _must_stand(payment: Payment) -> None:
+    """Raise PaymentNotReversible for what moved nothing, or was undone; its customer is locked."""
+    if payment.status != PaymentStatus.COMPLETED:
+        raise PaymentNotReversible(f"A payment that is {payment.status} is not reversed.")
+    if db.session.scalar(select(Payment.id).where(Payment.reverses == payment.id)) is not None:
+        raise PaymentNotReversible("It has been reversed before.")
+
+
+def _lock_debts(customer: Customer) -> Loans:
+    """The customer's debts, locked in the order of their ids."""
+    return _locked(Loan.customer_id == customer.id, Loan.status == LoanStatus.ACTIVE)
+
+
+def _lock_paid(payment: Payment) -> Loans:
+    """The loans that a payment went to, locked in the order of their ids."""
+    return _locked(Loan.id.in_([detail.loan_id for detail in payment.payment_details]))
+
+
+def _locked(*conditions: Any) -> Loans:
+    query = select(Loan).where(*conditions).order_by(Loan.id)
+    query = query.with_for_update().execution_options(populate_existing=True)
+    return {loan.id: loan for loan in db.session.scalars(query)}

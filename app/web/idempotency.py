@@ -1,0 +1,110 @@
+"""Requests that carry an Idempotency-Key: carried out once, answered alike however often sent."""
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from flask import Request, Response
+
+from app import config
+from app.errors import DomainError, Malformed
+from app.schemas.fields import Numeral
+from app.services import idempotency
+from app.services.access import Actor
+from app.web import problems
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+NOBODY = UUID(int=0)
+NONCE_BYTES = 12
+_SANE = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+def key_of(asked: Request) -> str | None:
+    """The key that the request carries. Raises Malformed for one that is none."""
+    key = asked.headers.get(HEADER)
+    if key is not None and not _SANE.fullmatch(key):
+        raise Malformed(f"The {HEADER} must have 1 to 255 printable ASCII characters.")
+    return key
+
+
+def once(
+    asked: Request, key: str, actor: Actor | None, sent: object, respond: Callable[[], Response]
+) -> Response:
+    """What `respond` answers, refusals included, or what was answered first to the same key.
+
+    What is worth another try is not kept: 429, and what leaves as an exception.
+    """
+    caller = actor.id if actor else NOBODY
+    seal = _Seal(caller, key)
+    made: list[Response] = []
+
+    def answer() -> bytes | None:
+        made.append(_answer(respond))
+        return seal.closed(made[0]) if made[0].status_code != 429 else None
+
+    kept = idempotency.once(caller, key, seal.fingerprint(asked, sent), answer)
+    return made[-1] if kept is None else seal.opened(kept)
+
+
+def _answer(respond: Callable[[], Response]) -> Response:
+    try:
+        return respond()
+    except DomainError as error:
+        if problems.status_of(type(error)) >= 500:
+            raise
+        return problems.refusal(error)
+
+
+class _Seal:
+    """What only the caller's key, together with the service's secret, can read or compare.
+
+    A body may hold a password, an answer what is shown once.
+    """
+
+    def __init__(self, caller: UUID, key: str) -> None:
+        self._secret = self._mac(config.current().secret_key.encode(), f"{caller}/{key}".encode())
+
+    def fingerprint(self, asked: Request, sent: object) -> bytes:
+        """Of the method, the path, the query and the body, however that was written."""
+        request = [asked.method, asked.path.rstrip("/"), asked.query_string.decode("latin-1"), sent]
+        written = orjson.dumps(request, default=_number, option=orjson.OPT_SORT_KEYS)
+        return self._mac(self._secret, written)
+
+    def closed(self, response: Response) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        head = orjson.dumps([response.status_code, response.headers.to_wsgi_list()])
+        packed = head + b"\n" + response.get_data()
+        return nonce + AESGCM(self._secret).encrypt(nonce, packed, None)
+
+    def opened(self, kept: bytes) -> Response:
+        nonce, closed = kept[:NONCE_BYTES], kept[NONCE_BYTES:]
+        head, _, body = AESGCM(self._secret).decrypt(nonce, closed, None).partition(b"\n")
+        status, headers = orjson.loads(head)
+        response = Response(body, status, headers=[*map(tuple, headers)])
+        response.headers[REPLAYED] = "true"
+        return response
+
+    @staticmethod
+    def _mac(secret: bytes, message: bytes) -> bytes:
+        return hmac.digest(secret, message, hashlib.sha256)
+
+
+def _number(value: Any) -> str:
+    """A JSON number by its value alone: 10, 10.0 and 1e1 are the same."""
+    if not isinstance(value, Numeral):
+        raise TypeError(f"{value!r} is no JSON")
+    sign, digits, exponent = Decimal(value.literal).as_tuple()
+    written = "".join(map(str, digits)).lstrip("0")
+    significant = written.rstrip("0")
+    if not significant:
+        return "number 0"
+    assert isinstance(exponent, int)  # noqa: S101 (a JSON number is finite)
+    return f"number {'-' * sign}{significant}e{exponent + len(written) - len(significant)}"

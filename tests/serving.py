@@ -1,0 +1,133 @@
+"""The service under gunicorn, in processes of its own, and clients that reach it by the network."""
+
+import http.client
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from app.local.processes import Child, tail, wait_until
+from app.local.server import LOOPBACK, free_port
+from tests.servers import fresh_folder
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 30
+# As the launcher ends it: in order, then at once.
+STOP = ((signal.SIGTERM, 20), (signal.SIGQUIT, 5))
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running gunicorn: its master and where it listens."""
+
+    port: int
+    master: int
+    log: Path
+
+    def workers(self) -> list[int]:
+        """The worker processes of this moment."""
+        return [child.pid for child in psutil.Process(self.master).children()]
+
+    def client(self, headers: Mapping[str, str] | None = None) -> "Client":
+        return Client(self.port, headers or {})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, byte for byte; headers by their names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """One client with one connection, which it opens anew after it broke. Not for two threads."""
+
+    def __init__(self, port: int, headers: Mapping[str, str], timeout: float = PATIENCE) -> None:
+        self._headers = {"Content-Type": "application/json", **headers}
+        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout)
+
+    def send(
+        self, method: str, path: str, body: object = None, *, key: str | None = None
+    ) -> Answer:
+        """The answer. Raises OSError or HTTPException when none came: it may have been done."""
+        headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
+        sent = None if body is None else json.dumps(body).encode()
+        try:
+            self._connection.request(method, path, sent, headers)
+            response = self._connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+
+    def get(self, path: str) -> Answer:
+        return self.send("GET", path)
+
+    def post(self, path: str, body: object = None, *, key: str | None = None) -> Answer:
+        return self.send("POST", path, {} if body is None else body, key=key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def served(
+    environ: Mapping[str, str], target: str = "wsgi:app", *, workers: int = 2
+) -> Iterator[Service]:
+    """`target` under the project's gunicorn configuration, until the block ends.
+
+    Call it from the main thread: the processes end with the thread that started them.
+    """
+    with fresh_folder() as folder:
+        port, log = free_port(), folder / "log"
+        mine = {
+            "HOST": LOOPBACK,
+            "PORT": str(port),
+            "WEB_CONCURRENCY": str(workers),
+            "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+        }
+        with log.open("wb") as output:
+            child = Child(
+                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", target],
+                death_signal=signal.SIGQUIT,
+                env={**os.environ, **environ, **mine},
+                cwd=ROOT,
+                output=output,
+            )
+        try:
+            wait_until(lambda: child.poll() is not None or _answers(port), PATIENCE)
+            assert child.poll() is None, tail(log)
+            yield Service(port, child.pid, log)
+        finally:
+            child.end(*STOP)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with Client(port, {}, timeout=2) as client:
+            return client.get("/healthz").status == 200
+    except (OSError, http.client.HTTPException):
+        return False
