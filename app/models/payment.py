@@ -5,8 +5,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, and_, inspect, select
-from sqlalchemy.orm import Mapped, aliased, column_property, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, and_
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote
 
 from app.db import Base, refuses
 from app.errors import CustomerInUse, ExternalIdTaken, PaymentNotReversible
@@ -66,6 +66,11 @@ class Payment(Identified, Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     customer: Mapped[Customer] = relationship(lazy="raise_on_sql")
+    reversal: Mapped["Payment | None"] = relationship(
+        lazy="raise_on_sql",
+        viewonly=True,
+        primaryjoin=lambda: Payment.id == remote(foreign(Payment.reverses)),
+    )
     payment_details: Mapped[list[Entry]] = relationship(
         lazy="raise_on_sql",
         viewonly=True,
@@ -79,7 +84,7 @@ class Payment(Identified, Base):
     def customer_external_id(self) -> str | None:
         return self.customer.external_id
 
-
-_reversal = aliased(Payment)
-_reversed_by = select(_reversal.id).where(_reversal.reverses == Payment.id).scalar_subquery()
-inspect(Payment).add_property("reversed_by", column_property(_reversed_by))
+    @property
+    def reversed_by(self) -> UUID | None:
+        """The payment that undid this one."""
+        return self.reversal.id if self.reversal else None

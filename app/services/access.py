@@ -26,9 +26,12 @@ from app.models.base import Versioned
 Record = TypeVar("Record", Customer, Loan)
 with_customer = joinedload(Loan.customer, innerjoin=True).load_only(Customer.external_id)
 with_flags = selectinload(Loan.fraud_flags)
-with_payer = joinedload(Payment.customer, innerjoin=True).load_only(Customer.external_id)
-with_details = selectinload(Payment.payment_details).options(
-    joinedload(Entry.loan).load_only(Loan.external_id)
+with_payment = (
+    joinedload(Payment.customer, innerjoin=True).load_only(Customer.external_id),
+    joinedload(Payment.reversal).load_only(Payment.id),
+    selectinload(Payment.payment_details).options(
+        joinedload(Entry.loan).load_only(Loan.external_id)
+    ),
 )
 _FLAG_SHOWN = aggregate_order_by(
     func.jsonb_build_object(
@@ -162,7 +165,7 @@ def find_payment(actor: Actor, ref: str) -> Payment:
 
     Payments never change: none is locked.
     """
-    query = visible_payments(actor).where(named(Payment, ref)).options(with_payer, with_details)
+    query = visible_payments(actor).where(named(Payment, ref)).options(*with_payment)
     payment = db.session.scalar(query)
     if payment is None:
         raise PaymentNotFound

@@ -29,8 +29,7 @@ from app.services.access import (
     find_payment,
     named,
     visible_payments,
-    with_details,
-    with_payer,
+    with_payment,
 )
 from app.services.ledger import CASH, NOTHING, credit, debit
 from app.services.pages import Page, newest_first, page_of, within_days
@@ -92,7 +91,7 @@ def search(
         order=newest_first(Payment),
         page=page,
         page_size=page_size,
-        options=(with_payer, with_details),
+        options=with_payment,
     )
 
 
@@ -182,7 +181,7 @@ def _written(actor: Actor, customer: Customer, **values: Any) -> Payment:
     )
     db.session.add(payment)
     set_committed_value(payment, "payment_details", [])
-    set_committed_value(payment, "reversed_by", None)
+    set_committed_value(payment, "reversal", None)
     return payment
 
 
