@@ -40,9 +40,11 @@ END $$
 UUID7_AT = """
 CREATE FUNCTION pg_temp.uuid7_at(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
     SELECT encode(set_bit(set_bit(
-        overlay(uuid_send(gen_random_uuid())
-            PLACING substring(int8send((extract(epoch FROM at) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
-        52, 1), 53, 1), 'hex')::uuid
+        overlay(
+            uuid_send(gen_random_uuid())
+            PLACING substring(int8send((extract(epoch FROM at) * 1000)::bigint) FROM 3)
+            FROM 1 FOR 6
+        ), 52, 1), 53, 1), 'hex')::uuid
 $$
 """
 OPEN_THE_BOOKS = """
@@ -57,7 +59,8 @@ CREATE TEMPORARY TABLE opened ON COMMIT DROP AS
            pg_temp.uuid7_at(updated_at) AS repayment
     FROM loans WHERE taken_at IS NOT NULL;
 
-INSERT INTO payments (id, customer_id, total_amount, status, source, paid_at, created_by, created_at)
+INSERT INTO payments
+    (id, customer_id, total_amount, status, source, paid_at, created_by, created_at)
     SELECT payment, customer_id, repaid, 'COMPLETED', 'external', updated_at, opened_by, updated_at
     FROM opened WHERE repaid > 0;
 
@@ -142,8 +145,8 @@ def _create_accounts() -> None:
         "accounts",
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         _money("balance"),
-        sa.CheckConstraint("balance <= 999999999999.99", name="ck_accounts_balance_bounded"),
-        sa.CheckConstraint("balance >= 0", name="ck_accounts_never_negative"),
+        sa.CheckConstraint("balance <= 999999999999.99", name=op.f("ck_accounts_balance_bounded")),
+        sa.CheckConstraint("balance >= 0", name=op.f("ck_accounts_never_negative")),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name="fk_accounts_customer_id"),
         sa.PrimaryKeyConstraint("customer_id", name="pk_accounts"),
     )
@@ -164,18 +167,22 @@ def _create_payments() -> None:
         sa.Column("created_by", sa.Uuid(), nullable=False),
         _time("created_at"),
         sa.CheckConstraint(
-            "(status = 'REJECTED') = (paid_at IS NULL)", name="ck_payments_paid_unless_rejected"
+            "(status = 'REJECTED') = (paid_at IS NULL)",
+            name=op.f("ck_payments_paid_unless_rejected"),
         ),
         sa.CheckConstraint(
-            "(status = 'REVERSED') = (reverses IS NOT NULL)", name="ck_payments_undoes_another"
+            "(status = 'REVERSED') = (reverses IS NOT NULL)",
+            name=op.f("ck_payments_undoes_another"),
         ),
-        sa.CheckConstraint("source IN ('external', 'account')", name="ck_payments_source_known"),
         sa.CheckConstraint(
-            "status IN ('COMPLETED', 'REJECTED', 'REVERSED')", name="ck_payments_status_known"
+            "source IN ('external', 'account')", name=op.f("ck_payments_source_known")
+        ),
+        sa.CheckConstraint(
+            "status IN ('COMPLETED', 'REJECTED', 'REVERSED')", name=op.f("ck_payments_status_known")
         ),
         sa.CheckConstraint(
             "total_amount > 0 AND total_amount <= 999999999999.99",
-            name="ck_payments_total_amount_in_range",
+            name=op.f("ck_payments_total_amount_in_range"),
         ),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name="fk_payments_customer_id"),
         sa.ForeignKeyConstraint(["reverses"], ["payments.id"], name="fk_payments_reverses"),
@@ -202,18 +209,19 @@ def _create_journal() -> None:
         sa.Column("actor_kind", sa.String(length=10), nullable=False),
         _time("at"),
         sa.CheckConstraint(
-            "(kind = 'disbursement') = (loan_id IS NOT NULL)", name="ck_journal_disburses_a_loan"
+            "(kind = 'disbursement') = (loan_id IS NOT NULL)",
+            name=op.f("ck_journal_disburses_a_loan"),
         ),
         sa.CheckConstraint(
-            "(kind = 'reversal') = (reverses IS NOT NULL)", name="ck_journal_undoes_another"
+            "(kind = 'reversal') = (reverses IS NOT NULL)", name=op.f("ck_journal_undoes_another")
         ),
         sa.CheckConstraint(
             "kind IN ('disbursement', 'payment', 'deposit', 'withdrawal', 'reversal')",
-            name="ck_journal_kind_known",
+            name=op.f("ck_journal_kind_known"),
         ),
         sa.CheckConstraint(
             "kind = 'reversal' OR (kind = 'payment') = (payment_id IS NOT NULL)",
-            name="ck_journal_belongs_to_a_payment",
+            name=op.f("ck_journal_belongs_to_a_payment"),
         ),
         sa.ForeignKeyConstraint(["loan_id"], ["loans.id"], name="fk_journal_loan_id"),
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name="fk_journal_payment_id"),
@@ -241,15 +249,17 @@ def _create_entries() -> None:
             "AND num_nulls(loan_id, balance_after) = 0 "
             "OR book = 'customer' AND loan_id IS NULL "
             "AND num_nulls(customer_id, balance_after) = 0",
-            name="ck_entries_account_named",
+            name=op.f("ck_entries_account_named"),
         ),
-        sa.CheckConstraint("direction IN ('debit', 'credit')", name="ck_entries_direction_known"),
         sa.CheckConstraint(
-            "amount > 0 AND amount <= 999999999999.99", name="ck_entries_amount_in_range"
+            "direction IN ('debit', 'credit')", name=op.f("ck_entries_direction_known")
+        ),
+        sa.CheckConstraint(
+            "amount > 0 AND amount <= 999999999999.99", name=op.f("ck_entries_amount_in_range")
         ),
         sa.CheckConstraint(
             "balance_after >= 0 AND balance_after <= 999999999999.99",
-            name="ck_entries_balance_after_in_range",
+            name=op.f("ck_entries_balance_after_in_range"),
         ),
         sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name="fk_entries_customer_id"),
         sa.ForeignKeyConstraint(["journal_id"], ["journal.id"], name="fk_entries_journal_id"),
