@@ -5,19 +5,21 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from app.config import FRAUD_VARIABLES
 from app.local.launcher import stop_on_signals
 from app.local.processes import LocalError
 from bench import wrk
 from bench.argon2 import Verifiers
-from bench.calls import CALLS, find_ids
-from bench.lender import PROJECT, SIZES, Size, database, serving
-from bench.measure import Bench
+from bench.calls import CALLS, Server, find_ids
+from bench.lender import PROJECT, SIZES, YOUNG, Database, Size, database, serving
+from bench.measure import Bench, Target
 from bench.people import ensure_users
+from bench.pgbench import Pgbench
 from bench.table import Row, formatted
 from bench.wrk import BenchError
 
@@ -59,22 +61,29 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(size: Size, only: str) -> list[Row]:
     with ExitStack() as stack:
         book = stack.enter_context(database(size))
-        token, password_hash = ensure_users(book.environment)
+        young = stack.enter_context(database(YOUNG))
         folder = LAST.parent / size.name
-        service = stack.enter_context(serving("wsgi:app", book.environment, folder / "service"))
-        plain = stack.enter_context(
-            serving("wsgi:app", {**book.environment, **PLAIN}, folder / "plain")
-        )
-        bench = Bench(
-            service=replace(service, pids=(*service.pids, *book.pids)),
-            plain=replace(plain, pids=(*plain.pids, *book.pids)),
-            bare=stack.enter_context(serving("bench.bare:app", book.environment, folder / "bare")),
-            token=token,
-            ids=find_ids(book.environment["DATABASE_URL"]),
-            verifiers=stack.enter_context(Verifiers(password_hash)),
-            folder=folder,
-        )
+        plain = replace(book, environment={**book.environment, **PLAIN})
+        _, password_hash = ensure_users(book.environment)
+        bare = serving("bench.bare:app", book.environment, folder / "bare")
+        servers: dict[Server, Target] = {"bare": Target(stack.enter_context(bare))}
+        books: dict[Server, Database] = {"service": book, "plain": plain, "young": young}
+        for name, database_of_its in books.items():
+            servers[name] = stack.enter_context(_serving(database_of_its, folder / name))
+        alone = {
+            "Argon2": stack.enter_context(Verifiers(password_hash)),
+            "pgbench": Pgbench.on(book.environment["DATABASE_URL"]),
+        }
+        bench = Bench(servers, alone, folder)
         return bench.measure(size, [call for call in CALLS if only in call.name])
+
+
+@contextmanager
+def _serving(book: Database, folder: Path) -> Iterator[Target]:
+    token, _ = ensure_users(book.environment)
+    ids = find_ids(book.environment["DATABASE_URL"])
+    with serving("wsgi:app", book.environment, folder) as served:
+        yield Target(replace(served, pids=(*served.pids, *book.pids)), token, ids)
 
 
 def _write(size: Size, rows: Sequence[Row]) -> None:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Literal
 
 import psycopg
 
+from bench import pgbench
 from bench.argon2 import PASSWORD
 from bench.wrk import Request
 
@@ -20,6 +22,7 @@ KINDS_OF_IDS = {
         "AND NOT EXISTS (SELECT FROM loans WHERE customer_id = c.id "
         "AND created_at > now() - interval '90 days') LIMIT 60000"
     ),
+    "debtors": pgbench.DEBTORS.replace("SELECT customer_id", "SELECT customer_id::text"),
     "users": "SELECT email FROM users WHERE email LIKE 'bench.%'",
 }
 # What former runs applied for would count as recent, until hardly a borrower was left.
@@ -32,6 +35,8 @@ REQUESTS = 4_000
 CONNECTIONS = 8
 
 Ids = Mapping[str, Sequence[str]]
+# The service; one that asks no fraud rule and caches nothing; one on a small book; one bare route.
+Server = Literal["service", "plain", "young", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,8 @@ class Call:
     """One line of the table. `status` is what a good answer says.
 
     What takes long is measured longer and by fewer connections: the answers that a run does not
-    wait for at its end must be few beside those it counts. A call `to_plain` goes to the service
-    that asks no fraud rule and caches nothing. It is compared with `beside`, or else with the bare
-    route.
+    wait for at its end must be few beside those it counts. A call is compared with the one `beside`
+    it, with what it is `bound_by`, or else with the bare route.
     """
 
     name: str
@@ -50,17 +54,17 @@ class Call:
     target: float | None = None
     connections: int = CONNECTIONS
     is_anonymous: bool = False
-    is_bound_by_argon2: bool = False
     is_slow: bool = False
-    to_plain: bool = False
+    served_by: Server = "service"
     beside: "Call | None" = None
+    bound_by: str | None = None
 
     def requests(self, random: Random, ids: Ids) -> list[Request]:
         """Enough of them, all different where they can be."""
         return [self.make(random, ids) for _ in range(REQUESTS)]
 
 
-BARE = Call("bare", lambda *_: Request("GET", "/"), is_anonymous=True)
+BARE = Call("bare", lambda *_: Request("GET", "/"), is_anonymous=True, served_by="bare")
 
 
 def find_ids(url: str) -> Ids:
@@ -88,6 +92,15 @@ def _application(random: Random, ids: Ids) -> Request:
     return Request("POST", "/loans/", json.dumps(body))
 
 
+def _payment(random: Random, ids: Ids) -> Request:
+    """So small that no debt is ever paid off, with a key of its own."""
+    body = {
+        "customer_id": random.choice(ids["debtors"]),
+        "total_amount": f"{random.randrange(1, 100) / 100:.2f}",
+    }
+    return Request("POST", "/payments/", json.dumps(body), is_keyed=True)
+
+
 def _login(random: Random, ids: Ids) -> Request:
     body = {"email": random.choice(ids["users"]), "password": PASSWORD}
     return Request("POST", "/auth/login", json.dumps(body))
@@ -101,11 +114,14 @@ def _same(path: str) -> Callable[[Random, Ids], Request]:
     return lambda *_: Request("GET", path)
 
 
-UNRULED = Call("no rules", _application, status=201, to_plain=True)
+UNRULED = Call("no rules", _application, status=201, served_by="plain")
 LIST = _same("/loans/?status=PENDING&page_size=20")
-LIST_UNCACHED = Call("uncached", LIST, to_plain=True)
+LIST_UNCACHED = Call("uncached", LIST, served_by="plain")
 REPORT = _same("/reports/portfolio")
-REPORT_UNCACHED = Call("uncached", REPORT, to_plain=True, connections=2, is_slow=True)
+REPORT_UNCACHED = Call("uncached", REPORT, served_by="plain", connections=2, is_slow=True)
+
+PAYMENT = Call("POST /payments/", _payment, status=201)
+PAYMENT_OF_FEW = replace(PAYMENT, name="1,000 loans", served_by="young")
 
 CALLS = (
     Call("GET /healthz", _same("/healthz"), is_anonymous=True),
@@ -113,6 +129,14 @@ CALLS = (
     Call("GET /loans/{external id}", _path("/loans/{}", "named_loans")),
     Call("POST /loans/", _application, status=201, target=0.07),
     Call("POST /loans/, all rules", _application, status=201, beside=UNRULED, target=0.75),
+    PAYMENT,
+    replace(
+        PAYMENT,
+        name="POST /payments/, three loans, beside its SQL",
+        bound_by="pgbench",
+        target=0.15,
+    ),
+    replace(PAYMENT, name="POST /payments/, large book", beside=PAYMENT_OF_FEW, target=0.8),
     replace(LIST_UNCACHED, name="GET /loans/?status=…, uncached"),
     Call("GET /loans/?status=…, cached", LIST, beside=LIST_UNCACHED, target=3),
     Call("GET /customers/{id}/balance", _path("/customers/{}/balance", "customers")),
@@ -120,7 +144,7 @@ CALLS = (
     replace(
         REPORT_UNCACHED,
         name="GET /reports/portfolio, cached",
-        to_plain=False,
+        served_by="service",
         beside=REPORT_UNCACHED,
         target=3,
     ),
@@ -130,7 +154,7 @@ CALLS = (
         target=0.9,
         connections=4,
         is_anonymous=True,
-        is_bound_by_argon2=True,
+        bound_by="Argon2",
         is_slow=True,
     ),
 )

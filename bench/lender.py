@@ -47,6 +47,9 @@ SIZES = {
     for size in (Size("small", 2_000, 20_000, 2, 1), Size("large", 100_000, 1_000_000, 5, 4))
 }
 
+# What a large book is compared with; enough customers that payments seldom meet at one.
+YOUNG = Size("young", 300, 1_000, 0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Served:

@@ -1,18 +1,18 @@
 """Measuring: each call beside the bare route, round after round, for machines are noisy."""
 
 import http.client
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from bench import cpu, wrk
-from bench.argon2 import Verifiers
-from bench.calls import BARE, CALLS, Call, Ids
+from bench.calls import BARE, CALLS, Call, Ids, Server
 from bench.lender import Served, Size
 from bench.table import Row, summed_up
 from bench.wrk import BenchError, Measured
@@ -29,24 +29,38 @@ class Rounds:
     bases: list[float] = field(default_factory=list)
 
     def summed_up(self, call: Call) -> Row:
-        base = "Argon2" if call.is_bound_by_argon2 else (call.beside or BARE).name
+        base = call.bound_by or (call.beside or BARE).name
         return summed_up(call.name, self.runs, self.bases, base=base, target=call.target)
+
+
+class Alone(Protocol):
+    """What does nothing but the one thing that bounds a call."""
+
+    def rate(self, seconds: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, an admin's token there, and the ids of its book."""
+
+    served: Served
+    token: str = ""
+    ids: Ids = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is measured, and against what. `folder` is for wrk's requests."""
+    """What is measured, and against what: servers, and what does one thing alone by its name.
 
-    service: Served
-    plain: Served
-    bare: Served
-    token: str
-    ids: Ids
-    verifiers: Verifiers
+    The `young` service knows the same users and has ids of its own. `folder` is for wrk's requests.
+    """
+
+    servers: Mapping[Server, Target]
+    alone: Mapping[str, Alone]
     folder: Path
 
     def measure(self, size: Size, calls: Sequence[Call] = CALLS) -> list[Row]:
-        """The table's rows: the bare route, Argon2 alone, and every call."""
+        """The table's rows: the bare route, and every call."""
         found = {call.name: Rounds() for call in calls}
         bare: list[Measured] = []
         for call in calls:
@@ -55,8 +69,8 @@ class Bench:
         for number, call in tqdm(runs, "measuring", unit=" runs"):
             random, rounds = Random(f"{number}/{call.name}"), found[call.name]
             seconds = size.seconds * (SLOWER if call.is_slow else 1)
-            if call.is_bound_by_argon2:
-                rounds.bases.append(self.verifiers.rate(seconds))
+            if call.bound_by:
+                rounds.bases.append(self.alone[call.bound_by].rate(seconds))
             elif call.beside:
                 rounds.bases.append(self._run(call.beside, random, seconds).rate)
             else:
@@ -67,31 +81,27 @@ class Bench:
         return rows + [found[call.name].summed_up(call) for call in calls]
 
     def _run(self, call: Call, random: Random, seconds: int) -> Measured:
-        served = self._served(call)
-        before = cpu.seconds(served.pids)
+        target = self.servers[call.served_by]
+        before = cpu.seconds(target.served.pids)
         measured = wrk.run(
-            served.url,
-            call.requests(random, self.ids),
+            target.served.url,
+            call.requests(random, target.ids),
             self.folder / "requests",
             seconds=seconds,
             connections=call.connections,
-            token=None if call.is_anonymous else self.token,
+            token=None if call.is_anonymous else target.token,
         )
-        spent = cpu.seconds(served.pids) - before
+        spent = cpu.seconds(target.served.pids) - before
         return replace(measured, cpu_ms=1000 * spent / measured.requests)
-
-    def _served(self, call: Call) -> Served:
-        if call is BARE:
-            return self.bare
-        return self.plain if call.to_plain else self.service
 
     def _check(self, call: Call) -> None:
         """Warm the call up, and see that it is answered as it should be."""
-        for request in call.requests(Random(call.name), self.ids)[:WARM_UP]:
+        target = self.servers[call.served_by]
+        for request in call.requests(Random(call.name), target.ids)[:WARM_UP]:
             headers = {"Content-Type": "application/json"}
             if not call.is_anonymous:
-                headers["Authorization"] = f"Bearer {self.token}"
-            client = http.client.HTTPConnection(urlsplit(self._served(call).url).netloc, timeout=60)
+                headers["Authorization"] = f"Bearer {target.token}"
+            client = http.client.HTTPConnection(urlsplit(target.served.url).netloc, timeout=60)
             with closing(client):
                 client.request(request.method, request.path, request.body, headers)
                 answer = client.getresponse()

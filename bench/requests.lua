@@ -1,7 +1,9 @@
 -- Sends the requests of a file in turn, and ends with one line of JSON.
--- wrk … -s requests.lua URL -- FILE [TOKEN]; a line of FILE is METHOD, PATH and BODY between tabs.
+-- wrk … -s requests.lua URL -- FILE [TOKEN]; a line of FILE is METHOD, PATH, "key" or nothing, and
+-- BODY, between tabs. With "key" each sending has an Idempotency-Key of its own.
 
-local requests, at = {}, 0
+local requests, at, sent = {}, 0, 0
+local run = string.format("%d-%s", os.time(), tostring({}):match("0x%x+"))
 
 function init(args)
   local headers = { ["Content-Type"] = "application/json" }
@@ -9,14 +11,24 @@ function init(args)
     headers["Authorization"] = "Bearer " .. args[2]
   end
   for line in io.lines(args[1]) do
-    local method, path, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
-    requests[#requests + 1] = wrk.format(method, path, headers, body ~= "" and body or nil)
+    local method, path, key, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+    body = body ~= "" and body or nil
+    if key == "key" then
+      requests[#requests + 1] = function()
+        sent = sent + 1
+        headers["Idempotency-Key"] = run .. "-" .. sent
+        return wrk.format(method, path, headers, body)
+      end
+    else
+      local request = wrk.format(method, path, headers, body)
+      requests[#requests + 1] = function() return request end
+    end
   end
 end
 
 function request()
   at = at % #requests + 1
-  return requests[at]
+  return requests[at]()
 end
 
 function done(summary, latency)

@@ -22,9 +22,16 @@ class BenchError(Exception):
 
 
 class Request(NamedTuple):
+    """`is_keyed`: sent with an Idempotency-Key that no other has, however often it is sent."""
+
     method: str
     path: str
     body: str = ""
+    is_keyed: bool = False
+
+    @property
+    def line(self) -> str:
+        return "\t".join((self.method, self.path, "key" if self.is_keyed else "", self.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ def run(
 
     `file` is where they are written for wrk to read.
     """
-    file.write_text("".join("\t".join(request) + "\n" for request in requests))
+    file.write_text("".join(f"{request.line}\n" for request in requests))
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s"]
     command += ["--timeout", f"{TIMEOUT_SECONDS}s", "-s", str(SCRIPT), base, "--", str(file)]
     before = _cpu_seconds()

@@ -7,7 +7,7 @@ import pytest
 
 from bench import wrk
 from bench.bare import app
-from bench.calls import CALLS
+from bench.calls import CALLS, KINDS_OF_IDS
 from bench.wrk import BenchError, Request
 
 GOOD = {
@@ -73,9 +73,10 @@ def test_wrk_is_told_what_to_send(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     fake.write_text(FAKE.format(seen=seen, report=json.dumps(GOOD)))
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    requests = [Request("GET", "/loans/1"), Request("POST", "/loans/", '{"amount": "1.00"}')]
+    body = '{"amount": "1.00"}'
+    requests = [Request("GET", "/loans/1"), Request("POST", "/payments/", body, is_keyed=True)]
     wrk.run("http://127.0.0.1:1", requests, file, seconds=2, connections=8, token="t0k3n")
-    assert file.read_text() == 'GET\t/loans/1\t\nPOST\t/loans/\t{"amount": "1.00"}\n'
+    assert file.read_text() == f"GET\t/loans/1\t\t\nPOST\t/payments/\tkey\t{body}\n"
     said = seen.read_text().split("\n")
     assert said[said.index("-c") + 1] == "8"
     assert said[said.index("-d") + 1] == "2s"
@@ -92,10 +93,10 @@ def test_a_wrk_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_requests_survive_their_file() -> None:
     """A tab or a line break within one would cut it in two."""
-    ids = {kind: ["an-id"] for kind in ("loans", "named_loans", "customers", "borrowers", "users")}
+    ids = {kind: ["an-id"] for kind in KINDS_OF_IDS}
     for call in CALLS:
         for request in call.requests(Random(1), ids)[:50]:
-            assert not set("\t\n") & set("".join(request))
+            assert not set("\t\n") & set(request.path + request.body)
 
 
 def test_the_bare_route_answers_json() -> None:

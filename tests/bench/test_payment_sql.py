@@ -1,0 +1,51 @@
+"""pgbench sends what the service sends, or the ratio between the two says nothing."""
+
+import re
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import event
+
+from app.db import db
+from bench.pgbench import SCRIPT
+from tests.factories import Caller
+
+
+def shape(statement: str) -> str:
+    """What it does to which table, and the columns it names."""
+    text = " ".join(statement.split())
+    verb = text.split(maxsplit=1)[0]
+    if verb not in ("SELECT", "INSERT", "UPDATE"):
+        return verb
+    table = re.search(r"(?:INTO|UPDATE|JOIN|FROM) (\w+)", text)
+    assert table
+    lock = " FOR UPDATE" if text.endswith("FOR UPDATE") else ""
+    return f"{verb} {table[1]}{lock}"
+
+
+def test_pgbench_sends_the_statements_of_a_payment(
+    app: Flask, admin: Caller, officer: Caller
+) -> None:
+    customer = officer.make_customer()
+    for _ in range(3):
+        loan = admin.make_loan(customer)
+        assert admin.post(f"/loans/{loan['id']}/activate").status_code == 200
+    sent: list[str] = []
+    with app.app_context():
+        engine = db.engine
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    body = {"customer_id": customer["id"], "total_amount": "5.00"}
+    answer = officer.post("/payments/", body, headers={"Idempotency-Key": "of the bench"})
+    event.remove(engine, "before_cursor_execute", note)
+    assert answer.status_code == 201
+
+    script = re.sub(r"^(--.*|\\set.*)$", "", SCRIPT.read_text(), flags=re.MULTILINE)
+    written = [part.strip() for part in re.split(r";|\\gset|\\aset \w+", script) if part.strip()]
+    credential, begin, *statements, commit = map(shape, written)
+    assert (begin, commit) == ("BEGIN", "COMMIT")
+    assert credential.startswith("SELECT")
+    assert statements == [shape(statement) for statement in sent[1:]]
