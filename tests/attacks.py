@@ -5,7 +5,8 @@ whose path or body is not known here fails the tests until `LIVING` or `GOOD` na
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -39,14 +40,14 @@ from app.schemas.fields import (
 )
 from app.web.endpoint import Contract
 from app.web.openapi import contracts
-from tests.factories import LOAN, PASSWORD, Caller, Lender
+from tests.factories import LOAN, PASSWORD, Caller, Lender, created
 
 Field = fields.Field[Any]
 
 _numbers = count(1)
 
 # What changes with every log-in or on its own, and is no business record.
-TECHNICAL = {"login_sessions", "login_failures", "generations", "flag_notices"}
+TECHNICAL = {"login_sessions", "login_failures", "generations", "flag_notices", "kept_answers"}
 MEMBERS = {"type", "title", "status", "code", "detail", "message", "request_id"}
 
 # A body that each schema accepts, with `{customer}` and the like filled in.
@@ -69,16 +70,21 @@ GOOD: dict[str, dict[str, Any]] = {
     "CustomerPatchIn": {"first_name": "Grace"},
     "LoanIn": {**LOAN, "customer_id": "{customer}"},
     "LoanPatchIn": {"purpose": "a larger van"},
+    "PaymentIn": {"customer_id": "{customer}", "total_amount": "1.00"},
+    "MovementIn": {"amount": "1.00"},
     "ReasonIn": {"reason": "as discussed"},
     "ReasonRequiredIn": {"reason": "as discussed"},
 }
 
 # Which record stands for a path's parameter.
 LIVING = {
-    "customers.<ref>": "customer",
-    "loans.<ref>": "loan",
-    "auth.<uuid:user_id>": "user",
-    "auth.<uuid:key_id>": "key",
+    "customers.ref": "customer",
+    "accounts.ref": "customer",
+    "accounts.entry": "entry",
+    "loans.ref": "loan",
+    "payments.ref": "payment",
+    "auth.user_id": "user",
+    "auth.key_id": "key",
     "loans.clear_flags": "flagged",
     "docs.swagger_asset": "swagger-ui.css",
     "docs.redoc_asset": "redoc.standalone.js",
@@ -160,10 +166,13 @@ class Route:
         """Whether its query has what `schema` has."""
         return self.contract.query is not None and issubclass(self.contract.query, schema)
 
-    def path_to(self, record: str) -> str:
-        """The path with `record` in place of its one parameter."""
-        before, _, rest = self.rule.rule.partition("<")
-        return before + quote(record, safe="") + rest.partition(">")[2]
+    def path_to(self, records: Mapping[str, str]) -> str:
+        """The path with a record in place of each parameter."""
+        return re.sub(
+            r"<(?:\w+:)?(\w+)>",
+            lambda parameter: quote(records[parameter[1]], safe=""),
+            self.rule.rule,
+        )
 
 
 class World:
@@ -178,23 +187,29 @@ class World:
         customer = self.admin.make_customer()
         flagged = self.admin.make_loan(customer)
         self.admin.post(f"/loans/{flagged['id']}/flag", {"reason": "odd"})
+        debt = self.admin.make_loan(customer)
+        self.admin.post(f"/loans/{debt['id']}/activate")
+        pay = {"customer_id": customer["id"], "total_amount": "1.00"}
+        deposit = f"/customers/{customer['id']}/account/deposits"
         self.records = {
             "customer": customer["id"],
+            "payment": created(self.admin.post("/payments/", pay))["id"],
+            "entry": created(self.admin.post(deposit, {"amount": "1.00"}))["id"],
             "loan": self.admin.make_loan(customer)["id"],
             "flagged": flagged["id"],
             "user": self.lender.user(Role.OFFICER).id,
             "key": self.admin.post("/auth/api-keys", {"name": "k", "role": "officer"}).json["id"],
         }
 
-    def path(self, route: Route) -> str:
-        """Where the route finds a living record."""
-        _, _, rest = route.rule.rule.partition("<")
-        if not rest:
-            return str(route.rule.rule)
+    def path(self, route: Route, **others: str) -> str:
+        """Where the route finds living records; `others` stand in place of some."""
         blueprint = route.rule.endpoint.partition(".")[0]
-        parameter = f"{blueprint}.<{rest.partition('>')[0]}>"
-        name = LIVING.get(route.rule.endpoint) or LIVING[parameter]
-        return route.path_to(self.records.get(name, name))
+        names = {
+            parameter: LIVING.get(route.rule.endpoint) or LIVING[f"{blueprint}.{parameter}"]
+            for parameter in route.rule.arguments
+        }
+        living = {parameter: self.records.get(name, name) for parameter, name in names.items()}
+        return route.path_to({**living, **others})
 
     def good_body(self, route: Route) -> dict[str, Any]:
         known = {"customer": self.records["customer"], "email": self.admin.user.email}

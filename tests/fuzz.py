@@ -53,6 +53,7 @@ ENDS_SESSIONS = (
 RECORDS = {
     "/customers": "customer",
     "/loans": "loan",
+    "/payments": "payment",
     "/auth/users": "user",
     "/auth/api-keys": "key",
 }
@@ -158,9 +159,12 @@ class Living:
         prefix = next((prefix for prefix in RECORDS if path.startswith(prefix)), None)
         if prefix is None:
             return parameters
-        record = self.world.records[RECORDS[prefix]]
+        record, entry = (self.world.records[name] for name in (RECORDS[prefix], "entry"))
+        living = {"ref": record, "entry": entry}
         return {
-            name: record if (name == "ref" or is_id(value)) and next(self.turns) else value
+            name: living.get(name, record)
+            if (name in living or is_id(value)) and next(self.turns)
+            else value
             for name, value in parameters.items()
         }
 

@@ -21,7 +21,7 @@ from app.config import Settings
 from app.models import Role
 from tests.conftest import sweep
 from tests.credentials import key_holder, session_of
-from tests.factories import LOAN, PASSWORD, Caller, Lender
+from tests.factories import LOAN, PASSWORD, Caller, Lender, created
 
 # owner       the applicant who made the record of the path, or whose record it is
 # stranger    another applicant
@@ -66,6 +66,11 @@ PATCH  /customers/<ref>                   limit          401   403      404     
 PATCH  /customers/<ref>                   status         401   403      404     200   200         200           404     401     401
 DELETE /customers/<ref>                   -              401   403      403     204   204         204           403     401     401
 GET    /customers/<ref>/balance           -              401   200      404     200   200         200           404     401     401
+GET    /customers/<ref>/account/          -              401   200      404     200   200         200           404     401     401
+GET    /customers/<ref>/account/entries   -              401   200      404     200   200         200           404     401     401
+POST   /customers/<ref>/account/deposits  amount         401   403      403     201   201         201           403     401     401
+POST   /customers/<ref>/account/withdrawals amount       401   403      403     201   201         201           403     401     401
+POST   /customers/<ref>/account/entries/<entry>/reverse reason 401 403   403     403   201         403           403     401     401
 
 POST   /loans/                            loan           401   201      404     201   201         201           404     401     401
 GET    /loans/                            -              401   200      200     200   200         200           200     401     401
@@ -80,6 +85,11 @@ POST   /loans/<ref>/flag                  reason         401   403      403     
 POST   /loans/<ref>/clear-flags           reason         401   403      403     403   200         403           403     401     401
 POST   /loans/<ref>/withdraw              reason         401   200      404     403   200         403           404     401     401
 POST   /loans/<ref>/activate              reason         401   403      403     403   200         403           403     401     401
+
+POST   /payments/                         payment        401   403      403     201   201         201           403     401     401
+GET    /payments/                         -              401   200      200     200   200         200           200     401     401
+GET    /payments/<ref>                    -              401   200      404     200   200         200           404     401     401
+POST   /payments/<ref>/reverse            reason         401   403      403     403   201         403           403     401     401
 
 GET    /reports/portfolio                 -              401   403      403     403   200         403           403     401     401
 GET    /reports/audit                     -              401   403      403     403   200         403           403     401     401
@@ -111,19 +121,24 @@ class World:
         }
 
 
-# The record of the owner's that a path names by its id; the longest path that fits, counts.
+# The record of the owner's that a path names by its id; the longest path that fits, counts. What
+# else the path names, the record holds under that name.
 PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/auth/users/<uuid:user_id>": lambda world: {"id": world.maker.id},
     "/auth/api-keys/<uuid:key_id>": lambda world: key_holder(world.keeper, Role.OFFICER).record,
     "/customers/<ref>": lambda world: world.maker.make_customer(external_id=new_name()),
+    "/customers/<ref>/account/withdrawals": lambda world: depositor(world),
+    "/customers/<ref>/account/entries/<entry>": lambda world: depositor(world),
     "/loans/<ref>": lambda world: world.maker.make_loan(external_id=new_name()),
     "/loans/<ref>/clear-flags": lambda world: flagged_loan(world),
+    "/payments/<ref>": lambda world: payment(world),
     "/swagger/assets/<path:name>": lambda _: {"id": "swagger-ui.css"},
     "/redoc/assets/<path:name>": lambda _: {"id": "logo-mini.svg"},
     "/static/<path:filename>": lambda _: {"id": "docs.css"},
 }
 
-# What a request sends; `ref` is what stands in its path, or names the owner's customer of a loan.
+# What a request sends; `ref` is what stands in its path, or names the owner's customer who borrows
+# or pays.
 BODIES: dict[str, Callable[[World, str], dict[str, Any] | None]] = {
     "-": lambda *_: None,
     "user": lambda *_: {"email": new_email(), "password": PASSWORD},
@@ -141,6 +156,7 @@ BODIES: dict[str, Callable[[World, str], dict[str, Any] | None]] = {
     "amount": lambda *_: {"amount": "1000.00"},
     "decision": lambda *_: {"status": "REJECTED"},
     "reason": lambda *_: {"reason": "because"},
+    "payment": lambda _, ref: {"customer_id": ref, "total_amount": "1.00"},
 }
 
 
@@ -156,8 +172,8 @@ class Row:
 
     @property
     def place(self) -> str:
-        """The key of PLACES for the record that the path names, or the body of a new loan."""
-        path = "/customers/<ref>" if self.sends == "loan" else self.route
+        """The key of PLACES for the record that the path names, or the body does."""
+        path = "/customers/<ref>" if self.sends in ("loan", "payment") else self.route
         return max((place for place in PLACES if path.startswith(place)), key=len, default="")
 
     @property
@@ -171,10 +187,12 @@ class Row:
     def record(self, world: World) -> dict[str, Any]:
         return PLACES[self.place](world) if self.place else {"id": ""}
 
-    def send(self, world: World, caller: str, ref: str) -> TestResponse:
-        path = re.sub("<.*>", ref, self.route)
+    def send(self, world: World, caller: str, record: dict[str, Any]) -> TestResponse:
+        path = re.sub(
+            r"<(?:\w+:)?(\w+)>", lambda name: record.get(name[1], record["id"]), self.route
+        )
         send = getattr(world.callers[caller], self.method.lower())
-        body = BODIES[self.sends](world, ref)
+        body = BODIES[self.sends](world, record["id"])
         response: TestResponse = send(path, body, headers={"X-Request-ID": "same"})
         response.get_data()
         response.close()
@@ -185,6 +203,21 @@ def flagged_loan(world: World) -> dict[str, Any]:
     loan = world.maker.make_loan(external_id=new_name())
     flagged = world.keeper.post(f"/loans/{loan['id']}/flag", {"reason": "odd"})
     return dict(flagged.get_json())
+
+
+def depositor(world: World) -> dict[str, Any]:
+    customer = world.maker.make_customer(external_id=new_name())
+    deposits = f"/customers/{customer['id']}/account/deposits"
+    entry = created(world.keeper.post(deposits, {"amount": "1000.00"}))
+    return {**customer, "entry": entry["id"]}
+
+
+def payment(world: World) -> dict[str, Any]:
+    """One towards a loan of the owner's."""
+    loan = world.maker.make_loan()
+    assert world.keeper.post(f"/loans/{loan['id']}/activate").status_code == 200
+    body = {"customer_id": loan["customer_id"], "total_amount": "1.00", "external_id": new_name()}
+    return created(world.keeper.post("/payments/", body))
 
 
 def new_email() -> str:
@@ -246,7 +279,7 @@ def test_everyone_is_answered_as_the_matrix_says(row: Row, world: World) -> None
     answers: dict[str, TestResponse] = {}
     record = row.record(world)
     for caller in row.expected:
-        answers[caller] = row.send(world, caller, record["id"])
+        answers[caller] = row.send(world, caller, record)
         if row.method != "GET" and answers[caller].status_code < 300:
             record = row.record(world)
     assert {caller: answer.status_code for caller, answer in answers.items()} == row.expected
@@ -265,17 +298,17 @@ def test_anothers_record_reads_like_one_that_is_not_there(row: Row, world: World
     if "<ref>" in row.route:
         names.append((record["external_id"], new_name()))
     for caller in ("stranger", "key/applicant"):
-        for present, absent in names:
-            there, gone = (row.send(world, caller, ref) for ref in (present, absent))
+        for pair in names:
+            there, gone = (row.send(world, caller, {**record, "id": name}) for name in pair)
             assert there.status_code == row.expected[caller]
             assert there.get_data() == gone.get_data()
             assert there.headers == gone.headers
 
 
-@pytest.mark.parametrize("path", ["/customers/", "/loans/"])
+@pytest.mark.parametrize("path", ["/customers/", "/loans/", "/payments/"])
 def test_an_applicants_list_holds_nothing_of_anothers(path: str, lender: Lender) -> None:
     world = World(lender)
-    world.maker.make_loan()
+    payment(world)
     found = {
         name: world.callers[name].get(path).get_json() for name in ("stranger", "key/applicant")
     }

@@ -31,6 +31,7 @@ REQUIRING = [route for route in READING if not route.contract.body_is_optional]
 ASKING = [route for route in ROUTES if route.contract.query]
 WRITING = [route for route in ROUTES if route.method != "GET"]
 BODY_FIELDS = [(route, name) for route in READING for name in route.body_fields]
+PLACES = [(route, name) for route in ROUTES for name in sorted(route.rule.arguments)]
 QUERY_FIELDS = [(route, name) for route in ASKING for name in route.query_fields]
 FORBIDDEN = [
     *("is_admin", "role", "risk_score", "status", "outstanding", "id", "created_by", "is_active"),
@@ -287,28 +288,32 @@ def test_an_unknown_parameter_is_refused_and_named(
         assert blamed(response) == [name]
 
 
-@each([route for route in ROUTES if "<ref>" in route.rule.rule])
+@each_field([(route, name) for route, name in PLACES if f"<{name}>" in route.rule.rule])
 def test_a_record_that_cannot_exist_is_not_found(
-    world: World, unchanged: None, route: Route
+    world: World, unchanged: None, route: Route, name: str
 ) -> None:
     body = json.dumps(world.good_body(route)) if route.contract.body else None
     for ref in NOBODY:
-        response = world.send(route, body, path=route.path_to(ref))
+        response = world.send(route, body, path=world.path(route, **{name: ref}))
         assert refusal(response) == 404, ascii(ref)[:50]
 
 
-@each([route for route in ROUTES if "<uuid:" in route.rule.rule])
-def test_a_path_that_names_no_id_is_not_found(world: World, unchanged: None, route: Route) -> None:
+@each_field([(route, name) for route, name in PLACES if f"<uuid:{name}>" in route.rule.rule])
+def test_a_path_that_names_no_id_is_not_found(
+    world: World, unchanged: None, route: Route, name: str
+) -> None:
     for ref in ("1", "\0", "me\0", "x" * 1_000_000, "0" * 32, ".."):
-        response = world.send(route, "{}", path=route.path_to(ref))
+        response = world.send(route, "{}", path=world.path(route, **{name: ref}))
         assert refusal(response) == 404, ascii(ref)[:50]
 
 
-@each([route for route in ROUTES if route.needs_path])
-def test_a_path_not_in_utf_8_is_not_found(world: World, unchanged: None, route: Route) -> None:
+@each_field(PLACES)
+def test_a_path_not_in_utf_8_is_not_found(
+    world: World, unchanged: None, route: Route, name: str
+) -> None:
     body = json.dumps(world.good_body(route)) if route.contract.body else None
     for raw in ("%FF", "%ED%A0%80", "%C0%AF..%C0%AF"):
-        path = route.path_to("@").replace("%40", raw)
+        path = world.path(route, **{name: "@"}).replace("%40", raw)
         assert refusal(world.send(route, body, path=path)) == 404
 
 
