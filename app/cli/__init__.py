@@ -6,6 +6,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from app.cli.books import verify_books
 from app.cli.command import Command
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
@@ -50,4 +51,5 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(forget_expired)
     app.cli.add_command(fraud_replay)
     app.cli.add_command(send_notices)
+    app.cli.add_command(verify_books)
     app.cli.add_command(write_openapi)

@@ -1,0 +1,74 @@
+"""The books, verified: that nothing which is kept contradicts the ledger, or the ledger itself.
+
+All of it on one snapshot, by statements that go through a table each and answer only what differs:
+
+- `journals`: each journal balances, and has just the lines of its kind. With that, no entry is
+  there that no business event explains, and sums over entries mean what they say.
+- `balances`: what loans owe and accounts hold, now and after each entry, are sums over entries;
+  statuses agree with them; and a loan was disbursed exactly where it says so.
+- `payments`: each is booked as its status says, by its total, once; a reversal undoes one payment.
+- `totals`: over everything at once, debits are credits, and what was lent is owed or was paid.
+
+That a record which is referred to exists is not asked: PostgreSQL's foreign keys see to it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from app.db import snapshot
+from app.models import Account, Entry, Journal, Loan, Payment
+from app.services.books import balances, journals, payments, totals
+from app.services.books.checks import Check, Difference
+
+__all__ = ["CHECKS", "Books", "Check", "Difference", "differences", "opened"]
+
+CHECKS = tuple(
+    each
+    for module in (journals, balances, payments, totals)
+    for each in vars(module).values()
+    if isinstance(each, Check)
+)
+COUNTED = {
+    "entries": Entry,
+    "journals": Journal,
+    "loans": Loan,
+    "accounts": Account,
+    "payments": Payment,
+}
+# Whole tables are joined and sorted, every row is wanted, and there are few statements.
+SETTINGS = {"work_mem": "64MB", "cursor_tuple_fraction": "1", "jit": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """One unchanging view of the books; `counts` is how many records there are, by table."""
+
+    view: Connection
+    counts: Mapping[str, int]
+
+    def differences(self, check: Check) -> Iterator[Difference]:
+        """What one check finds, row by row."""
+        with self.view.execute(check.statement()) as rows:
+            yield from map(check.difference, rows)
+
+
+@contextmanager
+def opened() -> Iterator[Books]:
+    """The books as they are now, to be checked."""
+    with snapshot() as view:
+        view.execute(select(*(func.set_config(*each, True) for each in SETTINGS.items()))).all()
+        counts = {
+            name: view.execute(select(func.count()).select_from(model)).scalar_one()
+            for name, model in COUNTED.items()
+        }
+        yield Books(view, counts)
+
+
+def differences() -> Iterator[Difference]:
+    """Every difference that any check finds, in one snapshot."""
+    with opened() as books:
+        for check in CHECKS:
+            yield from books.differences(check)
