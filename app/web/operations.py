@@ -1,0 +1,135 @@
+"""One operation of the OpenAPI document, from the contract that its route runs by."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.routing import Rule
+
+from app import errors
+from app.errors import DomainError
+from app.web.endpoint import Contract
+from app.web.identity import Credential
+from app.web.problems import MEDIA_TYPE, status_of
+
+SECURITY: dict[Credential, list[dict[str, list[str]]]] = {
+    Credential.NONE: [],
+    Credential.OPTIONAL: [{}, {"bearer": []}, {"apiKey": []}],
+    Credential.REQUIRED: [{"bearer": []}, {"apiKey": []}],
+    Credential.ANY_TOKEN: [{"bearer": []}, {"refresh": []}],
+    Credential.REFRESH: [{"refresh": []}],
+}
+PAGE_HEADERS = {
+    "X-Total-Count": "How many there are in all.",
+    "X-Page": "Which page this is, from 1.",
+    "X-Page-Size": "How many a page holds.",
+    "Link": "first, prev, next and last page (RFC 8288).",
+}
+ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
+
+
+def operation(rule: Rule, contract: Contract, meaning: str | None) -> dict[str, Any]:
+    """What `contract` says of `rule`; the first line of `meaning` is the summary."""
+    summary, _, description = (meaning or "").strip().partition("\n")
+    described: dict[str, Any] = {
+        "operationId": rule.endpoint.replace(".", "_"),
+        "tags": [rule.endpoint.partition(".")[0]],
+        "summary": summary.rstrip("."),
+        "security": SECURITY[contract.credential],
+        "parameters": list(_parameters(rule, contract)),
+        "responses": _responses(rule, contract),
+    }
+    if description.strip():
+        described["description"] = description.strip()
+    if contract.body is not None:
+        described["requestBody"] = {
+            "required": not contract.body_is_optional,
+            "content": {"application/json": {"schema": contract.body}},
+        }
+    return described
+
+
+def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
+    for name in sorted(rule.arguments):
+        is_id = f"<uuid:{name}>" in rule.rule
+        schema = {"type": "string", "format": "uuid"} if is_id else {"type": "string"}
+        yield {"in": "path", "name": name, "required": True, "schema": schema}
+    if contract.query is not None:
+        yield {"in": "query", "schema": contract.query}
+    if _is_tagged(contract) and "GET" in (rule.methods or ()):
+        yield {
+            "in": "header",
+            "name": "If-None-Match",
+            "description": "The entity tag the caller already has.",
+            "schema": {"type": "string"},
+        }
+    if contract.conditional:
+        yield {
+            "in": "header",
+            "name": "If-Match",
+            "description": "The entity tag the change is based on; a stale one is refused.",
+            "schema": {"type": "string"},
+        }
+
+
+def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
+    responses: dict[str, Any] = {str(contract.status): _success(contract)}
+    refusals: dict[int, list[str]] = {400: [], 422: [], 503: []}
+    for error in _refusals(rule, contract):
+        refusals.setdefault(status_of(error), []).append(f"{error.title} (`{error.code()}`)")
+    if contract.body is not None:
+        refusals |= {413: [], 415: []}
+    for status, titles in sorted(refusals.items()):
+        name = HTTP_STATUS_CODES[status]
+        responses[str(status)] = {
+            "description": "; ".join(dict.fromkeys(titles)) or name,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        if status in (429, 503):
+            responses[str(status)]["headers"] = _headers({"Retry-After": "Seconds to wait."})
+    if _is_tagged(contract) and "GET" in (rule.methods or ()):
+        responses["304"] = {"description": "Not Modified", "headers": _headers(ENTITY_TAG)}
+    if contract.is_down is not None:
+        responses["503"] = _success(contract)
+    return responses
+
+
+def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
+    yield from contract.raises
+    if contract.credential is not Credential.NONE:
+        yield errors.Unauthenticated
+    if rule.arguments and not any(issubclass(each, errors.NotFound) for each in contract.raises):
+        yield errors.NotFound
+
+
+def _success(contract: Contract) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": HTTP_STATUS_CODES[contract.status]}
+    if contract.returns is not None:
+        is_array = contract.is_list or contract.many
+        schema: Any = contract.returns
+        schema = {"type": "array", "items": schema} if is_array else schema
+        response["content"] = {contract.produces: {"schema": schema}}
+        if contract.table:
+            response["content"]["text/csv"] = {"schema": {"type": "string"}}
+    elif contract.status != 204:
+        response["content"] = {contract.produces: {}}
+    headers = dict(PAGE_HEADERS) if contract.is_list else {}
+    if contract.location:
+        headers["Location"] = "Where the new record is found."
+    if _is_tagged(contract):
+        headers |= ENTITY_TAG
+    if headers:
+        response["headers"] = _headers(headers)
+    return response
+
+
+def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": meaning, "schema": {"type": "string"}}
+        for name, meaning in meanings.items()
+    }
+
+
+def _is_tagged(contract: Contract) -> bool:
+    """Whether it answers one record that carries an entity tag."""
+    return getattr(contract.returns, "is_tagged", False) and not contract.is_list
