@@ -1,6 +1,6 @@
 """One operation of the OpenAPI document, from the contract that its route runs by."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from werkzeug.http import HTTP_STATUS_CODES
@@ -8,6 +8,7 @@ from werkzeug.routing import Rule
 
 from app import errors
 from app.errors import DomainError
+from app.web import idempotency
 from app.web.endpoint import Contract
 from app.web.identity import Credential
 from app.web.problems import MEDIA_TYPE, status_of
@@ -26,6 +27,9 @@ PAGE_HEADERS = {
     "Link": "first, prev, next and last page (RFC 8288).",
 }
 ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
+REPLAYED = {idempotency.REPLAYED: "`true` where this was answered before, to the same key."}
+# Answers before a key is looked at, and those that are worth another try.
+NEVER_REPLAYED = frozenset(("400", "401", "413", "415", "429", "503"))
 
 
 def operation(rule: Rule, contract: Contract, meaning: str | None) -> dict[str, Any]:
@@ -70,6 +74,14 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
             "description": "The entity tag the change is based on; a stale one is refused.",
             "schema": {"type": "string"},
         }
+    if _takes_a_key(rule, contract):
+        yield {
+            "in": "header",
+            "name": idempotency.HEADER,
+            "description": "The caller's own name for this request. Sent again with it, the request"
+            " is not carried out again, but answered as it was the first time.",
+            "schema": {"type": "string", "pattern": f"^{idempotency.KEY.pattern}$"},
+        }
 
 
 def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
@@ -80,18 +92,25 @@ def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
     if contract.body is not None:
         refusals |= {413: [], 415: []}
     for status, titles in sorted(refusals.items()):
-        name = HTTP_STATUS_CODES[status]
-        responses[str(status)] = {
-            "description": "; ".join(dict.fromkeys(titles)) or name,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        if status in (429, 503):
-            responses[str(status)]["headers"] = _headers({"Retry-After": "Seconds to wait."})
+        responses[str(status)] = _refusal(status, titles)
+    if _takes_a_key(rule, contract):
+        for replayable in responses.keys() - NEVER_REPLAYED:
+            responses[replayable].setdefault("headers", {}).update(_headers(REPLAYED))
     if _is_tagged(contract) and "GET" in (rule.methods or ()):
         responses["304"] = {"description": "Not Modified", "headers": _headers(ENTITY_TAG)}
     if contract.is_down is not None:
         responses["503"] = _success(contract)
     return responses
+
+
+def _refusal(status: int, titles: Iterable[str]) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": "; ".join(dict.fromkeys(titles)) or HTTP_STATUS_CODES[status],
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status in (429, 503):
+        response["headers"] = _headers({"Retry-After": "Seconds to wait."})
+    return response
 
 
 def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
@@ -100,6 +119,8 @@ def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
         yield errors.Unauthenticated
     if rule.arguments and not any(issubclass(each, errors.NotFound) for each in contract.raises):
         yield errors.NotFound
+    if _takes_a_key(rule, contract):
+        yield from (errors.IdempotencyKeyInUse, errors.IdempotencyKeyReused)
 
 
 def _success(contract: Contract) -> dict[str, Any]:
@@ -133,3 +154,7 @@ def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
 def _is_tagged(contract: Contract) -> bool:
     """Whether it answers one record that carries an entity tag."""
     return getattr(contract.returns, "is_tagged", False) and not contract.is_list
+
+
+def _takes_a_key(rule: Rule, contract: Contract) -> bool:
+    return contract.takes_a_key and "POST" in (rule.methods or ())
