@@ -1,23 +1,38 @@
 """Whatever contradicts the ledger is found and named; triggers are off, as an owner can have it."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select, text
 
+from app.db import Base, db
+from app.models import Journal
 from app.services import books
+from app.services.books import CHECKS, Difference
 from tests.factories import Caller, created
 
 Names = dict[str, str]
-Found = Callable[[], list[str]]
+Found = Callable[[], list[Difference]]
+APPEND_ONLY = ("payments", "journal", "entries")
+# The checks that would refuse the damage before it is done.
+CONSTRAINTS = """
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE contype = 'c' AND conrelid::regclass::text IN ('accounts', 'entries', 'loans')
+"""
+OPEN_CURSORS = """
+SELECT count(*) FROM pg_cursors WHERE statement LIKE '%FULL OUTER JOIN%' AND NOT is_holdable
+  AND statement NOT LIKE '%pg_cursors%'
+"""
 
 
 @pytest.fixture
 def book(admin: Caller) -> Names:
     """Every kind of event, and the ids of what took part in it."""
     ada, bob = admin.make_customer(), admin.make_customer()
-    names = {"ada": ada["id"], "bob": bob["id"]}
+    names = {"ada": ada["id"], "bob": bob["id"], "carol": admin.make_customer()["id"]}
     for name, customer, amount in (
         ("old", ada, "100.00"),
         ("new", ada, "200.00"),
@@ -28,16 +43,24 @@ def book(admin: Caller) -> Names:
     names["pending"] = admin.make_loan(bob)["id"]
     names["deposit"] = moved(admin, ada, "deposits", "50.00")
     names["withdrawal"] = moved(admin, ada, "withdrawals", "30.00")
-    typo = moved(admin, ada, "deposits", "7.00")
-    path = f"/customers/{ada['id']}/account/entries/{typo}/reverse"
+    names["typo"] = moved(admin, ada, "deposits", "7.00")
+    path = f"/customers/{ada['id']}/account/entries/{names['typo']}/reverse"
     names["corrected"] = created(admin.post(path, {"reason": "a typo"}))["id"]
     names["both"] = paid(admin, ada, "150.00")
-    names["from_account"] = paid(admin, ada, "20.00", source="account")
+    names["account"] = paid(admin, ada, "20.00", source="account")
     names["undone"] = paid(admin, bob, "40.00")
     path = f"/payments/{names['undone']}/reverse"
     names["undoing"] = created(admin.post(path, {"reason": "it bounced"}))["id"]
     names["rejected"] = paid(admin, bob, "9999.00")
-    return names
+    return {**names, **journals(admin.app, names)}
+
+
+def journals(app: Flask, names: Names) -> Names:
+    """The journal of each payment and disbursement."""
+    with app.app_context(), db.engine.connect() as connection:
+        rows = connection.execute(select(Journal.id, Journal.payment_id, Journal.loan_id)).all()
+    booked = {str(payment or loan): str(journal) for journal, payment, loan in rows}
+    return {f"{name} journal": booked[each] for name, each in names.items() if each in booked}
 
 
 def moved(admin: Caller, customer: dict[str, Any], kind: str, amount: str) -> str:
@@ -52,11 +75,11 @@ def paid(admin: Caller, customer: dict[str, Any], amount: str, **given: str) -> 
 
 @pytest.fixture
 def found(app: Flask) -> Found:
-    """The differences, one line each."""
+    """All differences."""
 
-    def find() -> list[str]:
+    def find() -> list[Difference]:
         with app.app_context():
-            return [str(difference) for difference in books.differences()]
+            return list(books.differences())
 
     return find
 
@@ -67,3 +90,212 @@ def test_books_that_the_services_kept_are_right(book: Names, found: Found) -> No
 
 def test_empty_books_are_right(clean: None, found: Found) -> None:
     assert found() == []
+
+
+@pytest.fixture
+def damage(app: Flask) -> Iterator[Callable[[str, Names], None]]:
+    """Change the books behind the service's back. Constraints in the way are put back at last."""
+    dropped: list[str] = []
+
+    def spoil(statements: str, names: Names) -> None:
+        with app.app_context(), db.engine.connect() as connection:
+            for table in APPEND_ONLY:
+                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+            for table, name, definition in connection.execute(text(CONSTRAINTS)).all():
+                dropped.append(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+                connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+            for statement in statements.format(**names).split(";"):
+                assert connection.execute(text(statement)).rowcount > 0, statement
+
+    yield spoil
+    with app.app_context(), db.engine.connect() as connection:
+        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        connection.execute(text(f"TRUNCATE {tables} CASCADE"))
+        for table in APPEND_ONLY:
+            connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
+        for constraint in dropped:
+            connection.execute(text(constraint))
+
+
+PAYER = "that source is debited once, the payer's loans are credited"
+LOAN = "that is debited, its customer's account credited"
+# What is done to the books, and what each check says of it: records by their names, entries by +.
+DAMAGES: dict[str, dict[str, list[str]]] = {
+    "UPDATE entries SET amount = 41 WHERE journal_id = '{undone journal}' AND book = 'cash'": {
+        "balance": ["journal <undone journal>: debits 41.00, credits 40.00"],
+        "payments": [
+            "journal <undone journal>: lines cash debit 41.00; receivable <bobs> credit 40.00, "
+            f"but it books external payment <undone> of 40.00: {PAYER}"
+        ],
+        "reversals": [
+            "journal <undoing journal>: 0 of cash credit 41.00, by what it reverses 1",
+            "journal <undoing journal>: 1 of cash credit 40.00, by what it reverses 0",
+        ],
+        "debits and credits": ["all entries: debits 945.00, credits 944.00"],
+    },
+    "DELETE FROM entries WHERE journal_id = '{typo}'": {
+        "balance": ["journal <typo>: debits none, credits none"],
+        "reversals": [
+            "journal <corrected>: 1 of cash credit 7.00, by what it reverses 0",
+            "journal <corrected>: 1 of customer <ada> debit 7.00, by what it reverses 0",
+        ],
+        "accounts": ["account of customer <ada>: balance 300.00, by the ledger 293.00"],
+        "held after": [
+            "entry +: then held 300.00, by the entries up to it 293.00",
+            "entry +: then held 320.00, by the entries up to it 313.00",
+        ],
+    },
+    "UPDATE entries SET journal_id = '{withdrawal}' WHERE journal_id = '{deposit}'": {
+        "balance": ["journal <deposit>: debits none, credits none"],
+        "movements": [
+            "journal <withdrawal>: lines customer <ada> debit 30.00; cash credit 30.00; customer "
+            "<ada> credit 50.00; cash debit 50.00, but it is a withdrawal: cash and one account"
+        ],
+    },
+    "UPDATE journal SET kind = 'withdrawal' WHERE id = '{deposit}'": {
+        "movements": [
+            "journal <deposit>: lines customer <ada> credit 50.00; cash debit 50.00, "
+            "but it is a withdrawal: cash and one account"
+        ],
+    },
+    "UPDATE loans SET amount = 250 WHERE id = '{new}'": {
+        "disbursements": [
+            "journal <new journal>: lines receivable <new> debit 200.00; customer <ada> credit "
+            f"200.00, but it disburses loan <new> of 250.00: {LOAN}"
+        ],
+    },
+    "UPDATE entries SET customer_id = '{carol}' WHERE book = 'customer' AND amount = 300;"
+    "UPDATE accounts SET customer_id = '{carol}' WHERE customer_id = '{bob}'": {
+        "disbursements": [
+            "journal <bobs journal>: lines receivable <bobs> debit 300.00; customer <carol> credit "
+            f"300.00, but it disburses loan <bobs> of 300.00: {LOAN}"
+        ],
+    },
+    "UPDATE payments SET total_amount = 149 WHERE id = '{both}'": {
+        "payments": [
+            "journal <both journal>: lines cash debit 150.00; receivable <old> credit 100.00; "
+            "receivable <new> credit 50.00, "
+            f"but it books external payment <both> of 149.00: {PAYER}"
+        ],
+        "details": ["payment <both>: total 149.00, by its details 150.00"],
+        "principal": ["all loans: outstanding and paid 599.00, disbursed 600.00"],
+    },
+    "UPDATE payments SET source = 'external' WHERE id = '{account}'": {
+        "payments": [
+            "journal <account journal>: lines customer <ada> debit 20.00; receivable <new> credit "
+            f"20.00, but it books external payment <account> of 20.00: {PAYER}"
+        ],
+    },
+    "UPDATE payments SET customer_id = '{bob}' WHERE id = '{both}'": {
+        "payments": [
+            "journal <both journal>: lines cash debit 150.00; receivable <old> credit 100.00; "
+            "receivable <new> credit 50.00, "
+            f"but it books external payment <both> of 150.00: {PAYER}"
+        ],
+    },
+    "UPDATE payments SET status = 'REJECTED', paid_at = NULL WHERE id = '{both}'": {
+        "journals of payments": ["payment <both>: booked by payment, by its status none"],
+        "principal": ["all loans: outstanding and paid 450.00, disbursed 600.00"],
+    },
+    "UPDATE payments SET status = 'COMPLETED', paid_at = created_at WHERE id = '{rejected}'": {
+        "journals of payments": ["payment <rejected>: booked by none, by its status payment"],
+        "details": ["payment <rejected>: total 9999.00, by its details none"],
+        "principal": ["all loans: outstanding and paid 10599.00, disbursed 600.00"],
+    },
+    "UPDATE payments SET reverses = '{both}' WHERE id = '{undoing}'": {
+        "undone payments": [
+            "payment <undoing>: undoes COMPLETED external 40.00 of customer <bob> in journal "
+            "<undone journal>, but that is COMPLETED external 150.00 of customer <ada> in journal "
+            "<both journal>"
+        ],
+    },
+    "UPDATE journal SET payment_id = NULL WHERE id = '{undoing journal}'": {
+        "undone": [
+            "journal <undoing journal>: reverses a payment without a payment of its own, "
+            "which is not done"
+        ],
+        "journals of payments": ["payment <undoing>: booked by none, by its status reversal"],
+        "details": ["payment <undoing>: total 40.00, by its details none"],
+        "undone payments": [
+            "payment <undoing>: undoes COMPLETED external 40.00 of customer <bob> in journal, "
+            "but that is COMPLETED external 40.00 of customer <bob> in journal <undone journal>"
+        ],
+    },
+    "UPDATE loans SET outstanding = outstanding - 1 WHERE id = '{bobs}'": {
+        "outstanding": ["loan <bobs>: outstanding 299.00, by the ledger 300.00"],
+        "principal": ["all loans: outstanding and paid 599.00, disbursed 600.00"],
+    },
+    "UPDATE loans SET taken_at = NULL WHERE id = '{bobs}'": {
+        "disbursed": ["loan <bobs>: taken at none, but it has a disbursement"],
+    },
+    "UPDATE loans SET taken_at = 'epoch', status = 'PAID' WHERE id = '{pending}'": {
+        "disbursed": ["loan <pending>: taken at 1970-01-01 00:00:00+00:00, but it has none"],
+    },
+    "UPDATE entries SET loan_id = '{pending}', balance_after = balance_after - 300 "
+    "WHERE loan_id = '{bobs}' AND amount = 40;"
+    "UPDATE loans SET customer_id = '{bob}' WHERE id = '{pending}'": {
+        "disbursed": ["loan <pending>: taken at none, but it has entries"],
+    },
+    "UPDATE loans SET status = 'PAID' WHERE id = '{bobs}'": {
+        "statuses": ["loan <bobs>: it is PAID, by what it owes ACTIVE"],
+    },
+    "UPDATE loans SET status = 'ACTIVE' WHERE id = '{old}'": {
+        "statuses": ["loan <old>: it is ACTIVE, by what it owes PAID"],
+    },
+    "UPDATE loans SET status = 'ACTIVE' WHERE id = '{pending}'": {
+        "statuses": ["loan <pending>: it is ACTIVE, by what it owes none"],
+    },
+    "UPDATE accounts SET balance = -1 WHERE customer_id = '{bob}'": {
+        "accounts": ["account of customer <bob>: balance -1.00, by the ledger 300.00"],
+        "overdrawn": ["account of customer <bob>: balance -1.00, at least 0.00"],
+    },
+    "UPDATE accounts SET customer_id = '{carol}' WHERE customer_id = '{bob}'": {
+        "accounts": [
+            "account of customer <bob>: balance none, by the ledger 300.00",
+            "account of customer <carol>: balance 300.00, by the ledger none",
+        ],
+    },
+    "UPDATE entries SET balance_after = 1 WHERE loan_id = '{bobs}' AND direction = 'credit'": {
+        "owed after": ["entry +: then owed 1.00, by the entries up to it 260.00"],
+    },
+    "UPDATE entries SET balance_after = 1 WHERE customer_id = '{bob}'": {
+        "held after": ["entry +: then held 1.00, by the entries up to it 300.00"],
+    },
+}
+
+
+@pytest.mark.parametrize("statements", DAMAGES)
+def test_damage_is_found_and_nothing_else_is(
+    statements: str, book: Names, damage: Callable[[str, Names], None], found: Found
+) -> None:
+    damage(statements, book)
+    named = {identity: f"<{name}>" for name, identity in book.items()}
+    told: dict[str, list[str]] = {}
+    for difference in found():
+        line = re.sub(r"entry \d+", "entry +", str(difference))
+        line = re.sub(r"[0-9a-f-]{36}", lambda each: named[each[0]], line)
+        told.setdefault(difference.check, []).append(line)
+    assert {name: sorted(lines) for name, lines in told.items()} == DAMAGES[statements]
+
+
+def test_every_check_is_seen_to_find_something() -> None:
+    assert {name for told in DAMAGES.values() for name in told} == {each.name for each in CHECKS}
+
+
+def test_what_changes_meanwhile_is_not_seen(app: Flask, book: Names, found: Found) -> None:
+    with app.app_context(), books.opened() as view:
+        with db.engine.connect() as connection:
+            connection.execute(text("UPDATE accounts SET balance = 1"))
+        assert [each for check in CHECKS for each in view.differences(check)] == []
+    assert len(found()) == 2
+
+
+def test_differences_wait_in_the_database_until_they_are_asked_for(app: Flask, book: Names) -> None:
+    check = next(each for each in CHECKS if each.name == "accounts")
+    with app.app_context():
+        with db.engine.connect() as connection:
+            connection.execute(text("UPDATE accounts SET balance = 1"))
+        with books.opened() as opened:
+            differences = opened.differences(check)
+            next(differences)
+            assert opened.view.execute(text(OPEN_CURSORS)).scalar() == 1

@@ -12,10 +12,12 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    null,
     or_,
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from app.models import (
@@ -151,26 +153,22 @@ def reversals() -> Differing:
     "undone",
     reads="journals",
     record="journal",
-    found="reverses {}",
-    expected="which is not {}",
+    found="reverses a {}",
+    expected="which is not done",
 )
 def undone() -> Differing:
     """A reversal undoes a payment, by a payment of its own, or a deposit or withdrawal."""
     original = aliased(Journal)
-    of_payment = original.kind == JournalKind.PAYMENT
-    moved = original.kind.in_((JournalKind.DEPOSIT, JournalKind.WITHDRAWAL))
-    right = or_(
-        and_(of_payment, Journal.payment_id.is_not(None)), and_(moved, Journal.payment_id.is_(None))
+    by_payment = Journal.payment_id.is_not(None)
+    told = words(original.kind, case((by_payment, "with"), else_="without"), "a payment of its own")
+    is_done = or_(
+        and_(original.kind == JournalKind.PAYMENT, by_payment),
+        and_(original.kind.in_((JournalKind.DEPOSIT, JournalKind.WITHDRAWAL)), ~by_payment),
     )
-    by = case((Journal.payment_id.is_(None), "without"), else_="with")
     return (
-        select(
-            Journal.id,
-            words("a", original.kind, by, "a payment").label("found"),
-            literal("undone so").label("expected"),
-        )
+        select(Journal.id, told.label("found"), null().label("expected"))
         .outerjoin(original, original.id == Journal.reverses)
-        .where(Journal.kind == JournalKind.REVERSAL, func.coalesce(~right, True))
+        .where(Journal.kind == JournalKind.REVERSAL, func.coalesce(~is_done, True))
     )
 
 
@@ -190,7 +188,7 @@ def _lines() -> ScalarSelect[str]:
     target = func.coalesce(line.loan_id, line.customer_id)
     line_told = words(line.book, target, line.direction, line.amount)
     return (
-        select(func.string_agg(line_told, literal("; ")))
+        select(func.string_agg(line_told, aggregate_order_by(literal("; "), line.id)))
         .where(line.journal_id == Entry.journal_id)
         .correlate(Entry)
         .scalar_subquery()
