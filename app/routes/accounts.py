@@ -17,7 +17,7 @@ from app.errors import (
 from app.schemas.accounts import AccountOut, EntryFilter, EntryOut, MovementIn
 from app.schemas.common import ReasonRequiredIn
 from app.services import accounts
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
 bp = Blueprint("accounts", __name__, url_prefix="/customers/<ref>/account")

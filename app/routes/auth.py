@@ -33,7 +33,7 @@ from app.schemas.auth import (
 )
 from app.schemas.common import ListFilter
 from app.services import api_keys, auth, users
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web import tokens
 from app.web.endpoint import endpoint
 from app.web.identity import Credential, origin

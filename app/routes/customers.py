@@ -22,7 +22,7 @@ from app.schemas.customers import (
     CustomerPatchIn,
 )
 from app.services import credit, customers
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
 bp = Blueprint("customers", __name__, url_prefix="/customers")

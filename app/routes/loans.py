@@ -20,7 +20,7 @@ from app.errors import (
 from app.schemas.common import ReasonIn, ReasonRequiredIn
 from app.schemas.loans import LoanEventOut, LoanFilter, LoanIn, LoanOut, LoanPatchIn, RiskOut
 from app.services import decisions, loans
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web.endpoint import endpoint
 from app.web.remembered import Cached
 

@@ -17,7 +17,7 @@ from app.errors import (
 from app.schemas.common import ReasonRequiredIn
 from app.schemas.payments import PaymentFilter, PaymentIn, PaymentOut
 from app.services import payments
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
 bp = Blueprint("payments", __name__, url_prefix="/payments")

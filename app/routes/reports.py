@@ -8,7 +8,7 @@ from flask import Blueprint
 from app.errors import AdminOnly
 from app.schemas.reports import AuditEventOut, AuditFilter, PortfolioFilter, PortfolioOut
 from app.services import audit, reports
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web.endpoint import endpoint
 from app.web.remembered import Cached
 

@@ -14,7 +14,8 @@ from app.db import db, transaction
 from app.errors import CustomerNotFound, EntryNotFound, EntryNotReversible
 from app.models import Account, Customer, Entry, Journal, JournalKind
 from app.services import audit, ledger
-from app.services.access import Actor, find_customer, named, visible_customers
+from app.services.access import find_customer, named, visible_customers
+from app.services.actor import Actor
 from app.services.ledger import CASH, NOTHING, OPPOSITE, Line, credit, debit
 from app.services.pages import Page, page_of
 

@@ -13,7 +13,7 @@ from app.errors import ApiKeyNotFound, Unauthenticated
 from app.models import ApiKey, Role
 from app.models.base import now
 from app.services import audit
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.services.pages import Page, newest_first, page_of
 
 PREFIX_LENGTH = 11

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from app.db import db
 from app.models import AuditEvent
 from app.models.base import Identified
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.services.pages import Page, page_of, within_days
 
 

@@ -13,7 +13,7 @@ from app.errors import Contended, InvalidCredentials, Unauthenticated
 from app.models import KeptAnswer, LoginFailures, LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, passwords
-from app.services.access import Actor
+from app.services.actor import Actor
 
 UNSYNCED = {"synchronize_session": False}
 

@@ -11,7 +11,8 @@ from app.db import db
 from app.errors import CreditLimitExceeded, CustomerNotFound
 from app.models import Customer, Loan, LoanStatus
 from app.models.loan import AWAITED
-from app.services.access import Actor, named, visible_customers
+from app.services.access import named, visible_customers
+from app.services.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)

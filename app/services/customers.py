@@ -9,7 +9,8 @@ from app.db import db, transaction
 from app.errors import StaffOnly
 from app.models import Customer, CustomerStatus
 from app.services import audit, fraud
-from app.services.access import Actor, find_customer, visible_customers
+from app.services.access import find_customer, visible_customers
+from app.services.actor import Actor
 from app.services.pages import Page, containing, newest_first, page_of
 
 STAFF_SETS = frozenset(("status", "credit_limit", "preapproved_at"))

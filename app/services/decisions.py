@@ -18,7 +18,8 @@ from app.models import (
 from app.models.base import now
 from app.rules import risk
 from app.services import audit, ledger, notices
-from app.services.access import Actor, find_loan, lock_borrower, lock_loan_and_customer
+from app.services.access import find_loan, lock_borrower, lock_loan_and_customer
+from app.services.actor import Actor
 from app.services.credit import must_fit_the_limit
 from app.services.ledger import credit, debit
 

@@ -15,7 +15,8 @@ from app.models.loan import EDITABLE
 from app.rules import fraud
 from app.rules.fraud import RULES, Facts, Finding
 from app.services import audit, facts, notices
-from app.services.access import Actor, with_customer, with_flags
+from app.services.access import with_customer, with_flags
+from app.services.actor import Actor
 
 REASON_LENGTH = 500
 NO_LONGER = "No longer found after an edit."

@@ -9,7 +9,7 @@ from app.db import db
 from app.errors import AccountFull, InsufficientFunds
 from app.models import Account, Book, Customer, Direction, Entry, Journal, JournalKind, Loan
 from app.models.loan import MOST
-from app.services.access import Actor
+from app.services.actor import Actor
 
 FULL = Decimal(MOST)
 NOTHING = Decimal("0.00")

@@ -14,7 +14,6 @@ from app.models.loan import EDITABLE
 from app.rules import risk
 from app.services import audit, credit, decisions, fraud
 from app.services.access import (
-    Actor,
     find_customer,
     find_loan,
     lock_loan_and_customer,
@@ -24,6 +23,7 @@ from app.services.access import (
     with_customer,
     with_flags,
 )
+from app.services.actor import Actor
 from app.services.pages import Page, newest_first, oldest_first, page_of, within_days
 
 SCORED_BY = frozenset(("amount", "term_months", "income", "expenses"))

@@ -23,14 +23,8 @@ from app.models import (
 from app.models.base import now
 from app.rules.distribution import Debt, spread
 from app.services import audit, ledger
-from app.services.access import (
-    Actor,
-    find_customer,
-    find_payment,
-    named,
-    visible_payments,
-    with_payment,
-)
+from app.services.access import find_customer, find_payment, named, visible_payments, with_payment
+from app.services.actor import Actor
 from app.services.ledger import CASH, NOTHING, credit, debit
 from app.services.pages import Page, newest_first, page_of, within_days
 

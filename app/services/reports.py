@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, select
 
 from app.db import db
 from app.models import Loan, LoanStatus
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.services.pages import within_days
 
 FOUR_PLACES = Decimal("0.0001")

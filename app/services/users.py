@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.models import LoginSession, Role, User
 from app.services import audit, auth, login_failures, passwords
-from app.services.access import Actor, Kind
+from app.services.actor import Actor, Kind
 from app.services.pages import Page, containing, newest_first, page_of
 
 # One number for one purpose: whoever registers first holds it until the first user is committed.

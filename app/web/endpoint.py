@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError
 
 from app.errors import Contended, DomainError, Invalid, Unauthenticated
 from app.schemas.common import ListFilter, ReasonIn
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.services.pages import Page
 from app.web import bodies, csv, idempotency, paging
 from app.web.identity import Credential, identify, refresh_token

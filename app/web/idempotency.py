@@ -17,7 +17,7 @@ from app import config
 from app.errors import DomainError, Malformed
 from app.schemas.fields import Numeral
 from app.services import idempotency
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web import problems
 
 HEADER = "Idempotency-Key"

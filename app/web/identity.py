@@ -9,7 +9,7 @@ from flask import Request, g
 from app import config
 from app.errors import Malformed, Unauthenticated
 from app.services import api_keys, auth
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.web import tokens
 from app.web.tokens import Bearer, TokenType
 

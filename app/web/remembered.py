@@ -9,7 +9,7 @@ from flask import Request, Response
 from app import cache
 from app.cache import Namespace
 from app.services import generations
-from app.services.access import Actor
+from app.services.actor import Actor
 from app.services.generations import Topic
 
 BACKSTOP_SECONDS = 60

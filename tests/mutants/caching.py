@@ -8,7 +8,7 @@ SEAL = "app/cache/seal.py"
 SERVER = "app/cache/server.py"
 REMEMBERED = "app/web/remembered.py"
 DOMAINS = "app/services/domains.py"
-ACCESS = "app/services/access.py"
+ACTOR = "app/services/actor.py"
 GENERATIONS = "migrations/versions/0003_generations.py"
 
 CACHE_TESTS = "tests/test_cache.py"
@@ -64,21 +64,21 @@ CACHING = (
     ),
     Mutant(
         "cache: an applicant shares no scope",
-        ACCESS,
+        ACTOR,
         '("" if self.is_staff else f"/{self.id}")',
         '""',
         f"{REMEMBERED_TESTS} -k whoever_asked_before",
     ),
     Mutant(
         "cache: the role is in the scope",
-        ACCESS,
+        ACTOR,
         'f"{self.kind}/{self.role}"',
         'f"{self.kind}"',
         f"{REMEMBERED_TESTS} -k whoever_asked_before",
     ),
     Mutant(
         "cache: a program and a user share no scope",
-        ACCESS,
+        ACTOR,
         'f"{self.kind}/{self.role}"',
         'f"{self.role}"',
         f"{REMEMBERED_TESTS} -k share_a_scope",

@@ -41,7 +41,7 @@ MUTANTS = (
     ),
     Mutant(
         "If-Match",
-        "app/services/access.py",
+        "app/services/actor.py",
         "if not expected & ",
         "if False and not expected & ",
         "tests/routes/test_customers.py -k stale",

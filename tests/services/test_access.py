@@ -9,7 +9,8 @@ from sqlalchemy import update
 from app.db import db, transaction
 from app.errors import CustomerNotFound
 from app.models import Loan, Role
-from app.services.access import Actor, find_customer, find_loan
+from app.services.access import find_customer, find_loan
+from app.services.actor import Actor
 from tests.factories import Caller
 
 

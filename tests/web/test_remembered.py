@@ -22,7 +22,7 @@ from app.local.valkey import Valkey
 from app.models import Role
 from app.schemas.health import HealthOut
 from app.services import domains, generations, loans, reports
-from app.services.access import Actor, Kind
+from app.services.actor import Actor, Kind
 from app.web import openapi
 from app.web.endpoint import Contract
 from app.web.identity import Credential
