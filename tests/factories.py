@@ -67,6 +67,17 @@ class Caller:
         customer = customer or self.make_customer()
         return created(self.post("/loans/", {**LOAN, "customer_id": customer["id"], **values}))
 
+    def make_debt(self, customer: dict[str, Any] | None = None, **values: Any) -> dict[str, Any]:
+        """A loan that is disbursed: all of it is owed, and stands on its customer's account."""
+        loan = self.make_loan(customer, **values)
+        activated = self.post(f"/loans/{loan['id']}/activate")
+        assert activated.status_code == 200, activated.get_data(as_text=True)
+        return dict(activated.get_json())
+
+    def pay(self, customer_id: str, total_amount: str, **values: Any) -> dict[str, Any]:
+        body = {"customer_id": customer_id, "total_amount": total_amount, **values}
+        return created(self.post("/payments/", body))
+
 
 class Lender:
     """The service with its people."""

@@ -1,22 +1,14 @@
 """What PostgreSQL itself refuses, whoever writes and however."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
 
-from app.config import Settings
 from tests.factories import Caller
 
 Row = dict[str, Any]
-
-
-@pytest.fixture
-def sql(settings: Settings, clean: None) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.mark.parametrize(
