@@ -1,0 +1,22 @@
+"""A durable PostgreSQL of a test's own, to be restarted at any moment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.local.folder import Folder
+from app.local.postgres import Postgres
+from tests.servers import TestServers, fresh_folder
+
+
+@contextmanager
+def own_postgres() -> Iterator[Postgres]:
+    """Call it from the main thread, for the server ends with the thread that started it."""
+    with fresh_folder() as path:
+        folder = Folder(path)
+        with folder.claimed(), Postgres(folder) as server:
+            yield server
+
+
+def new_database(server: Postgres, name: str) -> str:
+    """The URL of a new, empty database there."""
+    return TestServers(server.url, "", server, None).create_database(name)
