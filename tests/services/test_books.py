@@ -148,8 +148,8 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
     "UPDATE entries SET journal_id = '{withdrawal}' WHERE journal_id = '{deposit}'": {
         "balance": ["journal <deposit>: debits none, credits none"],
         "movements": [
-            "journal <withdrawal>: lines customer <ada> debit 30.00; cash credit 30.00; customer "
-            "<ada> credit 50.00; cash debit 50.00, but it is a withdrawal: cash and one account"
+            "journal <withdrawal>: lines customer <ada> credit 50.00; cash debit 50.00; customer "
+            "<ada> debit 30.00; cash credit 30.00, but it is a withdrawal: cash and one account"
         ],
     },
     "UPDATE journal SET kind = 'withdrawal' WHERE id = '{deposit}'": {
