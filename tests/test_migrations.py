@@ -1,19 +1,57 @@
 """The migrations build what the models declare, and can be taken back."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
 import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from flask import Flask
+from psycopg.rows import dict_row
 from sqlalchemy import create_engine, inspect, make_url
+from uuid_utils.compat import uuid7
 
 from app.db import Base
 from tests.conftest import migrate
 from tests.servers import TestServers
 
+TAKEN_AT = datetime(2025, 3, 1, 9, 30, 0, 123_000, UTC)
+REPAID_AT = TAKEN_AT + timedelta(days=90)
+CUSTOMER = """
+    INSERT INTO customers (id, external_id, status, created_by, version, created_at, updated_at)
+    VALUES (%(id)s, %(id)s, 'ACTIVE', %(by)s, 1, now(), now())
+"""
+LOAN = """
+    INSERT INTO loans (id, customer_id, amount, term_months, purpose, income, expenses, risk_score,
+        status, outstanding, taken_at, created_by, version, created_at, updated_at)
+    VALUES (%(id)s, %(customer)s, %(amount)s, 12, 'a van', 0, 0, 0,
+        %(status)s, %(owed)s, %(at)s, %(by)s, 1, now(), %(paid_at)s)
+"""
+ACTIVATION = """
+    INSERT INTO loan_events (id, loan_id, from_status, to_status, at, "by")
+    VALUES (%(id)s, %(loan)s, 'APPROVED', 'ACTIVE', %(at)s, %(by)s)
+"""
+BOOKED = """
+    SELECT kind, actor_id, at, max(entries.loan_id::text)::uuid AS loan,
+        array_agg(concat_ws(' ', direction, book, amount, balance_after) ORDER BY direction)
+    FROM journal JOIN entries ON journal_id = journal.id
+    GROUP BY journal.id ORDER BY kind, at, max(amount)
+"""
+
 
 @pytest.fixture(scope="module")
 def url(servers: TestServers, worker_number: int) -> str:
     return servers.create_database(f"migrations_{worker_number}_test")
+
+
+def alembic(url: str) -> Config:
+    config = Config("alembic.ini")
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    return config
 
 
 def tables(url: str) -> set[str]:
@@ -39,9 +77,7 @@ def test_every_migration_can_be_taken_back_and_made_again(url: str) -> None:
 
 def test_the_models_declare_nothing_that_no_migration_builds(url: str) -> None:
     migrate(url)
-    alembic = Config("alembic.ini")
-    alembic.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    command.check(alembic)
+    command.check(alembic(url))
 
 
 def test_constraints_carry_the_names_that_refusals_are_known_by(url: str) -> None:
@@ -56,3 +92,122 @@ def test_constraints_carry_the_names_that_refusals_are_known_by(url: str) -> Non
         built |= {inspector.get_pk_constraint(name)["name"]}
         assert built == declared
     engine.dispose()
+
+
+class Lent:
+    """A book of loans from before there was a ledger."""
+
+    def __init__(self, url: str) -> None:
+        migrate(url, "base")
+        migrate(url, "0004")
+        self.url = url
+        self.ada, self.bob, self.clerk, self.admin = (uuid7() for _ in range(4))
+        for customer in (self.ada, self.bob):
+            self.execute(CUSTOMER, id=customer, by=self.clerk)
+        self.fresh = self.lend(self.ada, "100.00", "100.00", at=TAKEN_AT + timedelta(days=1))
+        self.partly = self.lend(self.ada, "200.00", "50.01")
+        self.paid = self.lend(self.bob, "300.00", "0.00", status="PAID")
+        self.lend(self.bob, "400.00", "0.00", status="PENDING", at=None)
+        for loan in (self.fresh, self.paid):
+            self.execute(ACTIVATION, id=uuid7(), loan=loan, at=TAKEN_AT, by=self.admin)
+
+    def lend(
+        self,
+        customer: UUID,
+        amount: str,
+        owed: str,
+        *,
+        status: str = "ACTIVE",
+        at: datetime | None = TAKEN_AT,
+    ) -> UUID:
+        loan: UUID = uuid7()
+        named = {"id": loan, "customer": customer, "by": self.clerk}
+        self.execute(
+            LOAN, **named, amount=amount, owed=owed, status=status, at=at, paid_at=REPAID_AT
+        )
+        return loan
+
+    def execute(self, statement: str, **values: Any) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement, values)
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        with psycopg.connect(self.url, row_factory=dict_row) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def lent(url: str) -> Lent:
+    return Lent(url)
+
+
+def test_what_was_lent_before_the_ledger_is_opened_in_it(lent: Lent) -> None:
+    migrate(lent.url)
+    booked = [tuple(each.values()) for each in lent.rows(BOOKED)]
+    later = TAKEN_AT + timedelta(days=1)
+    assert booked == [
+        (
+            *("disbursement", lent.clerk, TAKEN_AT, lent.partly),
+            ["credit customer 200.00 200.00", "debit receivable 200.00 200.00"],
+        ),
+        (
+            *("disbursement", lent.admin, TAKEN_AT, lent.paid),
+            ["credit customer 300.00 300.00", "debit receivable 300.00 300.00"],
+        ),
+        (
+            *("disbursement", lent.admin, later, lent.fresh),
+            ["credit customer 100.00 300.00", "debit receivable 100.00 100.00"],
+        ),
+        (
+            *("payment", lent.clerk, REPAID_AT, lent.partly),
+            ["credit receivable 149.99 50.01", "debit cash 149.99"],
+        ),
+        (
+            *("payment", lent.admin, REPAID_AT, lent.paid),
+            ["credit receivable 300.00 0.00", "debit cash 300.00"],
+        ),
+    ]
+
+
+def test_what_was_disbursed_before_the_ledger_stands_on_the_accounts(lent: Lent) -> None:
+    migrate(lent.url)
+    accounts = {each["customer_id"]: each["balance"] for each in lent.rows("TABLE accounts")}
+    assert accounts == {lent.ada: Decimal("300.00"), lent.bob: Decimal("300.00")}
+
+
+def test_what_was_repaid_before_the_ledger_is_one_payment_a_loan(lent: Lent) -> None:
+    migrate(lent.url)
+    paid = lent.rows("SELECT * FROM payments ORDER BY total_amount")
+    assert [(each["customer_id"], str(each["total_amount"])) for each in paid] == [
+        (lent.ada, "149.99"),
+        (lent.bob, "300.00"),
+    ]
+    assert {(each["status"], each["source"], each["paid_at"]) for each in paid} == {
+        ("COMPLETED", "external", REPAID_AT)
+    }
+
+
+def test_what_is_opened_has_ids_of_its_own_time(lent: Lent) -> None:
+    migrate(lent.url)
+    made = lent.rows("SELECT id, at FROM journal UNION ALL SELECT id, paid_at FROM payments")
+    assert len(made) == len({each["id"] for each in made}) == 7
+    for each in made:
+        assert (each["id"].version, each["id"].variant) == (7, uuid7().variant)
+        assert each["id"].int >> 80 == round(each["at"].timestamp() * 1000)
+
+
+def test_the_books_that_are_opened_are_right(lent: Lent, make_app: Callable[..., Flask]) -> None:
+    migrate(lent.url)
+    verified = make_app(DATABASE_URL=lent.url).test_cli_runner().invoke(args=["verify-books"])
+    assert verified.exit_code == 0, verified.output
+    assert "no difference" in verified.stdout
+
+
+def test_the_books_can_be_closed_and_opened_again(lent: Lent) -> None:
+    loans = lent.rows("SELECT * FROM loans ORDER BY id")
+    migrate(lent.url)
+    command.downgrade(alembic(lent.url), "0004")
+    assert not tables(lent.url) & {"accounts", "entries", "journal", "payments", "kept_answers"}
+    assert lent.rows("SELECT * FROM loans ORDER BY id") == loans
+    migrate(lent.url)
+    assert len(lent.rows("TABLE journal")) == 5
