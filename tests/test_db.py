@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, InternalError
 
-from app.db import Base, _refusals, after_commit, db, snapshot, transaction
+from app.db import Base, _refusals, after_commit, db, snapshot, transaction, whole
 from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
 from app.models import Customer, LoginFailures, User
 from app.models.base import now
@@ -29,6 +29,11 @@ def failures(digest: bytes) -> LoginFailures:
 
 def stored() -> set[bytes]:
     return set(db.session.scalars(select(LoginFailures.email_digest)))
+
+
+def seen_elsewhere() -> set[bytes]:
+    with db.engine.connect() as elsewhere:
+        return set(elsewhere.scalars(select(LoginFailures.email_digest)))
 
 
 @pytest.mark.usefixtures("context")
@@ -220,3 +225,155 @@ def test_a_snapshot_cannot_write() -> None:
 def test_nothing_can_follow_a_commit_that_nobody_makes() -> None:
     with pytest.raises(RuntimeError, match="inside transaction"):
         after_commit(list)
+
+
+@pytest.mark.usefixtures("context")
+def test_a_whole_commits_its_steps_and_what_is_kept_with_them_at_once() -> None:
+    with whole() as connection:
+        for digest in (b"first", b"second"):
+            with transaction():
+                db.session.add(failures(digest))
+        connection.execute(
+            insert(LoginFailures),
+            {"email_digest": b"beside", "failures": 1, "window_ends_at": now()},
+        )
+        assert (len(stored()), seen_elsewhere()) == (3, set())
+    assert seen_elsewhere() == {b"first", b"second", b"beside"}
+
+
+@pytest.mark.usefixtures("context")
+def test_a_whole_that_fails_undoes_the_steps_that_were_done() -> None:
+    def interrupted() -> None:
+        with whole():
+            with transaction():
+                db.session.add(failures(b"lost"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert seen_elsewhere() == stored() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_a_step_that_fails_is_undone_alone() -> None:
+    with whole():
+        with transaction():
+            db.session.add(failures(b"before"))
+        with pytest.raises(IntegrityError), transaction():
+            db.session.add_all([failures(b"lost"), failures(b"before")])
+        with transaction():
+            db.session.add(failures(b"after"))
+    assert seen_elsewhere() == {b"before", b"after"}
+
+
+@pytest.mark.usefixtures("context")
+def test_what_follows_a_step_waits_for_the_commit_of_the_whole() -> None:
+    seen: list[Any] = []
+    with whole():
+        with transaction():
+            after_commit(lambda: seen.append(seen_elsewhere()))
+            db.session.add(failures(b"kept"))
+        with transaction():
+            after_commit(lambda: seen.append("second"))
+        assert seen == []
+    assert seen == [{b"kept"}, "second"]
+
+
+@pytest.mark.usefixtures("context")
+def test_nothing_follows_a_step_that_failed() -> None:
+    seen: list[str] = []
+
+    def failing() -> None:
+        with transaction():
+            after_commit(lambda: seen.append("ran"))
+            raise ZeroDivisionError
+
+    with whole(), pytest.raises(ZeroDivisionError):
+        failing()
+    assert seen == []
+
+
+@pytest.mark.usefixtures("context")
+def test_nothing_follows_a_whole_that_failed() -> None:
+    seen: list[str] = []
+
+    def failing() -> None:
+        with whole():
+            with transaction():
+                after_commit(lambda: seen.append("ran"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    with transaction():
+        pass
+    assert seen == []
+
+
+@pytest.mark.usefixtures("context")
+def test_a_step_forgets_what_the_session_had_read_before(lender: Lender) -> None:
+    user = lender.user("officer").user
+    assert user is not None
+    with whole():
+        copy = db.session.get_one(User, user.id)
+        with db.engine.connect() as elsewhere:
+            elsewhere.execute(update(User).values(nickname="new"))
+        with transaction():
+            assert copy.nickname == "new"
+
+
+@pytest.mark.usefixtures("context")
+def test_a_whole_goes_neither_into_a_transaction_nor_into_another() -> None:
+    with transaction(), pytest.raises(RuntimeError, match="goes around"), whole():
+        pass
+    with whole(), pytest.raises(RuntimeError, match="goes around"), whole():
+        pass
+
+
+@pytest.mark.usefixtures("context")
+def test_a_step_refuses_to_nest() -> None:
+    with whole(), transaction(), pytest.raises(RuntimeError, match="nest"), transaction():
+        pass
+
+
+@pytest.mark.usefixtures("context")
+def test_a_flush_between_the_steps_is_refused() -> None:
+    with whole():
+        db.session.add(failures(b"stray"))
+        with pytest.raises(RuntimeError, match="inside transaction"):
+            db.session.flush()
+        db.session.expunge_all()
+    assert seen_elsewhere() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_left_to_flush_between_the_steps_undoes_the_whole() -> None:
+    def strayed() -> None:
+        with whole():
+            with transaction():
+                db.session.add(failures(b"a step"))
+            db.session.add(failures(b"stray"))
+
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        strayed()
+    assert seen_elsewhere() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_a_statement_that_writes_between_the_steps_is_refused() -> None:
+    with whole(), pytest.raises(RuntimeError, match="inside transaction"):
+        db.session.execute(update(User).values(nickname="stray"))
+
+
+@pytest.mark.usefixtures("context")
+def test_what_was_left_to_flush_is_no_part_of_the_next_step() -> None:
+    def step() -> None:
+        with transaction():
+            pass
+
+    with whole():
+        db.session.add(failures(b"stray"))
+        with pytest.raises(RuntimeError, match="inside transaction"):
+            step()
+        db.session.expunge_all()
+    assert seen_elsewhere() == set()
