@@ -157,6 +157,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         "connect_args": {"connect_timeout": 3, **_session(settings)},
     }
     db.init_app(app)
+    if settings.database_behind_pgbouncer:
+        with app.app_context():
+            event.listen(db.engine, "connect", _speak_utc)
 
 
 def _session(settings: Settings) -> dict[str, Any]:
@@ -175,6 +178,11 @@ def _limits(settings: Settings) -> dict[str, str]:
         "statement_timeout": str(settings.database_statement_timeout_ms),
         "timezone": "UTC",
     }
+
+
+def _speak_utc(connection: Any, _: object) -> None:
+    """PgBouncer keeps the time zone by its client: the one setting that reads can rely on."""
+    connection.execute("SET TIME ZONE 'UTC'")
 
 
 @contextmanager
