@@ -137,8 +137,12 @@ def test_the_facts_are_found_by_indexes_whatever_plan_is_kept() -> None:
     )
     with transaction():
         db.session.execute(text("SET LOCAL enable_seqscan = off"))  # for the tables are empty
-        explain = f"EXPLAIN (GENERIC_PLAN) {statement}"
-        plan = db.session.connection().exec_driver_sql(explain).scalars().all()
+        db.session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        connection = db.session.connection()
+        connection.exec_driver_sql(f"PREPARE facts AS {statement}")
+        unknown = ", ".join(["NULL"] * (next(numbers) - 1))
+        plan = connection.exec_driver_sql(f"EXPLAIN EXECUTE facts ({unknown})").scalars().all()
+        connection.exec_driver_sql("DEALLOCATE facts")
     indexes = set(re.findall(r"\bix_\w+", "\n".join(plan)))
     assert indexes == {
         "ix_loans_customer_id_created_at_id",
