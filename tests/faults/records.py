@@ -16,6 +16,10 @@ Rows = Mapping[str, list[str]]
 TABLES = [table.name for table in Base.metadata.sorted_tables if table.name != "generations"]
 MARK = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT.+|\\x[0-9a-f]+")
 NEW = "new"
+SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = %s AND datname = current_database()
+"""
 
 
 class Records:
@@ -47,9 +51,8 @@ class Records:
                     self._connection.execute(_insert(table), [f"[{','.join(kept)}]"])
 
     def sessions(self, name: str) -> int:
-        """The sessions that an application of that name still has with PostgreSQL."""
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-        row = self._connection.execute(query, [name]).fetchone()
+        """How many sessions an application of that name has with this database."""
+        row = self._connection.execute(SESSIONS, [name]).fetchone()
         return int(row[0]) if row else 0
 
 
