@@ -241,14 +241,18 @@ class World:
         return f"{{{', '.join(part for part in (others, member) if part)}}}".encode()
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash over each business table."""
-        names = sorted(set(Base.metadata.tables) - TECHNICAL)
-        hashes = ", ".join(
-            f"(SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {name} t) AS {name}"  # noqa: S608
-            for name in names
-        )
-        with self.app.app_context(), db.engine.connect() as connection:
-            return dict(connection.execute(text(f"SELECT {hashes}")).one()._mapping)
+        return fingerprint(self.app)
+
+
+def fingerprint(app: Flask) -> dict[str, str]:
+    """A hash over each business table."""
+    names = sorted(set(Base.metadata.tables) - TECHNICAL)
+    hashes = ", ".join(
+        f"(SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM {name} t) AS {name}"  # noqa: S608
+        for name in names
+    )
+    with app.app_context(), db.engine.connect() as connection:
+        return dict(connection.execute(text(f"SELECT {hashes}")).one()._mapping)
 
 
 def refusal(response: TestResponse) -> int:
