@@ -249,7 +249,7 @@ def test_a_release_runs_in_the_environment_chosen_and_one_at_a_time() -> None:
 
 def test_nothing_is_built_or_deployed_before_lint_and_tests_pass() -> None:
     jobs = jobs_of("ci.yml")
-    assert set(jobs["image"]["needs"]) == {"lint", "test"}
+    assert set(jobs["image"]["needs"]) == {"lint", "test", "older-postgresql"}
     assert jobs["deploy"]["needs"] == "image"
     assert jobs["deploy"]["uses"] == "./.github/workflows/deploy.yml"
     assert "make lint" in [step.get("run") for step in jobs["lint"]["steps"]]
