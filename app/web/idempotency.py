@@ -5,7 +5,7 @@ import hmac
 import os
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,8 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 NOBODY = UUID(int=0)
 NONCE_BYTES = 12
+# Numerals are dataclasses, which orjson would write as objects of its own.
+IN_ONE_WAY = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 KEY = re.compile(r"[ -~]{1,255}")
 
 
@@ -75,7 +77,7 @@ class _Seal:
     def fingerprint(self, asked: Request, sent: object) -> bytes:
         """Of the method, the path, the query and the body, however that was written."""
         request = [asked.method, asked.path.rstrip("/"), asked.query_string.decode("latin-1"), sent]
-        written = orjson.dumps(request, default=_number, option=orjson.OPT_SORT_KEYS)
+        written = orjson.dumps(request, default=_number, option=IN_ONE_WAY)
         return self._mac(self._secret, written)
 
     def closed(self, response: Response) -> bytes:
@@ -97,14 +99,18 @@ class _Seal:
         return hmac.digest(secret, message, hashlib.sha256)
 
 
-def _number(value: Any) -> str:
+def _number(value: Any) -> orjson.Fragment:
     """A JSON number by its value alone: 10, 10.0 and 1e1 are the same."""
     if not isinstance(value, Numeral):
         raise TypeError(f"{value!r} is no JSON")
-    sign, digits, exponent = Decimal(value.literal).as_tuple()
+    try:
+        sign, digits, exponent = Decimal(value.literal).as_tuple()
+    except InvalidOperation:  # of an exponent that no amount has
+        return orjson.Fragment(value.literal)
     written = "".join(map(str, digits)).lstrip("0")
     significant = written.rstrip("0")
     if not significant:
-        return "number 0"
+        return orjson.Fragment("0")
     assert isinstance(exponent, int)  # noqa: S101 (a JSON number is finite)
-    return f"number {'-' * sign}{significant}e{exponent + len(written) - len(significant)}"
+    power = exponent + len(written) - len(significant)
+    return orjson.Fragment(f"{'-' * sign}{significant}e{power}")
