@@ -64,13 +64,31 @@ class Client:
         self, method: str, path: str, body: object = None, *, key: str | None = None
     ) -> Answer:
         """The answer. Raises OSError or HTTPException when none came: it may have been done."""
+        self.ask(method, path, body, key=key)
+        return self.answer()
+
+    def ask(self, method: str, path: str, body: object = None, *, key: str | None = None) -> None:
+        """Send, and do not wait: `answer` comes next, or `cut_off`."""
         headers = {**self._headers, **({"Idempotency-Key": key} if key else {})}
         sent = None if body is None else json.dumps(body).encode()
-        try:
+        with self._closed_when_it_breaks():
             self._connection.request(method, path, sent, headers)
+
+    def answer(self) -> Answer:
+        """What came back to what was asked. Raises as `send`."""
+        with self._closed_when_it_breaks():
             response = self._connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())
+
+    def cut_off(self) -> None:
+        """Hang up, whatever is still to come; the next request has a connection of its own."""
+        self._connection.close()
+
+    @contextmanager
+    def _closed_when_it_breaks(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise
