@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -81,14 +82,14 @@ def _fill(options: argparse.Namespace) -> None:
     from seeding.book import Book
     from seeding.people import STAFF
 
-    with create_app().app_context():
+    with create_app().app_context(), ExitStack() as stack:
+        stack.callback(db.engine.dispose)
         if options.customers or options.loans:
             loans = options.loans or options.customers * 10
             customers = options.customers or max(1, options.loans // 10)
             load.load(Book(customers, loans, options.seed, options.until))
         else:
             demo.load(options.seed, options.until)
-        db.engine.dispose()
     for employee in STAFF:
         print(f"{employee.role:8} {employee.email} / {employee.password}")
 

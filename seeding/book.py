@@ -11,13 +11,15 @@ from random import Random
 from typing import NamedTuple
 from unicodedata import normalize
 
-from seeding.ids import milliseconds, moment, uuid7_hex
+from seeding import ledger
+from seeding.ids import milliseconds, text, uuid7_hex
+from seeding.ledger import NULL, LedgerLines, Lent
 from seeding.life import MONTH_MS, Figures, Life, live
 from seeding.score import hundredths
 from seeding.words import FIRST_NAMES, LAST_NAMES, PURPOSES
 
 AGE = timedelta(days=3 * 365)
-CHUNK = 20_000
+CHUNK = 5_000
 # A fifth of the customers came in the months before the first loan, the rest along with the loans.
 EARLY_SHARE = 0.2
 EARLY = timedelta(days=90)
@@ -26,7 +28,6 @@ INACTIVE = 0.02
 WITH_LINE_OF_CREDIT = 0.3
 STRAINED = 0.05
 DECIDED_BY_ADMINS = ("APPROVED", "REJECTED", "FLAGGED", "ACTIVE")
-NULL = r"\N"
 LOAN_COLUMNS = (
     "id, external_id, customer_id, amount, term_months, purpose, income, expenses, risk_score, "
     "status, outstanding, contract_version, maximum_payment_date, taken_at, created_by, version, "
@@ -77,6 +78,7 @@ class LoanLines(NamedTuple):
     loans: list[str]
     events: list[str]
     flags: list[str]
+    ledger: LedgerLines
     debts: dict[int, int]
 
 
@@ -96,20 +98,23 @@ def write_loans(book: Book, staff: Sequence[str], numbers: range) -> LoanLines:
     """The lines of the loans of these numbers; `staff` are ids, the admin's first."""
     random, ids = book.random(f"loans from {numbers.start}"), customer_ids(book)
     opened, until = milliseconds(book.opened), milliseconds(book.until)
-    lines = LoanLines([], [], [], {})
+    lines = LoanLines([], [], [], LedgerLines(), {})
     for number in numbers:
         share = (number + random.random()) / book.loans
         applied_at = opened + int((until - opened) * share)
         customer = int(random.random() * book.customers_by(share))
-        loan_id, officer = uuid7_hex(applied_at, random), staff[1 + number % (len(staff) - 1)]
         figures = _figures(random, number)
         life = live(random, applied_at, until, figures)
-        external_id = f"L-{number + 1:07d}" if number % 4 == 0 else NULL
-        names = f"{loan_id}\t{external_id}\t{ids[customer]}\t"
-        lines.loans.append(names + _loan(figures, life, officer))
-        lines.events.append(_events(random, loan_id, life, officer, staff[0]))
-        if life.status == "FLAGGED":
-            lines.flags.append(_flag(random, loan_id, life.steps[-1][1]))
+        loan = Lent(
+            id=uuid7_hex(applied_at, random),
+            external_id=f"L-{number + 1:07d}" if number % 4 == 0 else None,
+            customer=ids[customer],
+            officer=staff[1 + number % (len(staff) - 1)],
+            admin=staff[0],
+            amount=figures.amount,
+        )
+        _write(lines, random, loan, figures, life)
+        ledger.write(lines.ledger, random, loan, life, until)
         if life.debt:
             lines.debts[customer] = lines.debts.get(customer, 0) + life.debt
     return lines
@@ -124,8 +129,16 @@ def write_customers(
         f"{ids[number]}\t{_customer(random, number, debts.get(number, 0))}"
         f"\t{staff[1 + number % (len(staff) - 1)]}\t1\t{joined}\t{joined}\n"
         for number in numbers
-        for joined in (_text(book.joined_at(number)),)
+        for joined in (text(book.joined_at(number)),)
     ]
+
+
+def _write(lines: LoanLines, random: Random, loan: Lent, figures: Figures, life: Life) -> None:
+    names = f"{loan.id}\t{loan.external_id or NULL}\t{loan.customer}\t"
+    lines.loans.append(names + _loan(figures, life, loan.officer))
+    lines.events.append(_events(random, loan.id, life, loan.officer, loan.admin))
+    if life.status == "FLAGGED":
+        lines.flags.append(_flag(random, loan.id, life.steps[-1][1]))
 
 
 def _figures(random: Random, number: int) -> Figures:
@@ -146,16 +159,15 @@ def _figures(random: Random, number: int) -> Figures:
 
 def _loan(figures: Figures, life: Life, officer: str) -> str:
     """Everything after the names. PostgreSQL reads 12e-2 as 0.12, exactly."""
-    applied_at, changed_at = life.steps[0][1], life.steps[-1][1]
     taken_at, contract, due = NULL, NULL, NULL
     if life.taken_at is not None:
-        taken_at, contract = _text(life.taken_at), "2026-1"
-        due = _text(life.taken_at + figures.term_months * MONTH_MS)[:10]
+        taken_at, contract = text(life.taken_at), "2026-1"
+        due = text(life.taken_at + figures.term_months * MONTH_MS)[:10]
     return (
         f"{figures.amount}e-2\t{figures.term_months}\t{figures.purpose}\t{figures.income}e-2\t"
         f"{figures.expenses}e-2\t{figures.score}e-2\t{life.status}\t{life.outstanding}e-2\t"
-        f"{contract}\t{due}\t{taken_at}\t{officer}\t{len(life.steps)}\t"
-        f"{_text(applied_at)}\t{_text(changed_at)}\n"
+        f"{contract}\t{due}\t{taken_at}\t{officer}\t{life.version}\t"
+        f"{text(life.steps[0][1])}\t{text(life.changed_at)}\n"
     )
 
 
@@ -165,13 +177,13 @@ def _events(random: Random, loan_id: str, life: Life, officer: str, admin: str) 
         by = admin if status in DECIDED_BY_ADMINS else officer
         reason = SUSPICION if status == "FLAGGED" else NULL
         event_id = uuid7_hex(at, random)
-        lines += f"{event_id}\t{loan_id}\t{before}\t{status}\t{_text(at)}\t{by}\t{reason}\n"
+        lines += f"{event_id}\t{loan_id}\t{before}\t{status}\t{text(at)}\t{by}\t{reason}\n"
         before = status
     return lines
 
 
 def _flag(random: Random, loan_id: str, at: int) -> str:
-    return f"{uuid7_hex(at, random)}\t{loan_id}\tmanual\t{SUSPICION}\thigh\t{{}}\t{_text(at)}\n"
+    return f"{uuid7_hex(at, random)}\t{loan_id}\tmanual\t{SUSPICION}\thigh\t{{}}\t{text(at)}\n"
 
 
 def _customer(random: Random, number: int, debt: int) -> str:
@@ -190,7 +202,3 @@ def _customer(random: Random, number: int, debt: int) -> str:
         f"{external_id}\t{first}\t{last}\t{ascii_name}.{number + 1}@{domain}\t"
         f"+1555{number:07d}\t{status}\t{limit}\t{NULL}"
     )
-
-
-def _text(milliseconds_: int) -> str:
-    return moment(milliseconds_).isoformat()

@@ -1,12 +1,17 @@
-"""The demo's customers and what became of their applications. Days count back from today."""
+"""The demo's customers, what became of their applications, and what they paid.
+
+Days count back from today.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from app.models import CustomerStatus, LoanStatus
+from app.models import CustomerStatus, JournalKind, LoanStatus, PaymentSource
 
 ACTIVE, APPROVED, FLAGGED = LoanStatus.ACTIVE, LoanStatus.APPROVED, LoanStatus.FLAGGED
-PAID, PENDING = LoanStatus.PAID, LoanStatus.PENDING
-REJECTED, WITHDRAWN = LoanStatus.REJECTED, LoanStatus.WITHDRAWN
+DEPOSIT, PAYMENT = JournalKind.DEPOSIT, JournalKind.PAYMENT
+WITHDRAWAL, ACCOUNT = JournalKind.WITHDRAWAL, PaymentSource.ACCOUNT
+PENDING, REJECTED, WITHDRAWN = LoanStatus.PENDING, LoanStatus.REJECTED, LoanStatus.WITHDRAWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """An application by the borrower of that e-mail, and its steps; `repaid` of it came back."""
+    """An application by the borrower of that e-mail, and its steps."""
 
     email: str
     days_ago: int
@@ -44,8 +49,27 @@ class Story:
     income: str
     expenses: str
     steps: tuple[Step, ...] = ()
-    repaid: str = "0.00"
     external_id: str | None = None
+
+
+class Undoing(NamedTuple):
+    """That something was undone, and why."""
+
+    days_ago: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A payment by the borrower of that e-mail, or money into their account or out of it."""
+
+    email: str
+    days_ago: int
+    kind: JournalKind
+    amount: str
+    external_id: str | None = None
+    source: PaymentSource = PaymentSource.EXTERNAL
+    undone: Undoing | None = None
 
 
 BORROWERS = (
@@ -77,15 +101,15 @@ BORROWERS = (
 STORIES = (
     Story(
         "amara.okafor@example.com", 271, "12000.00", 12, "Sewing machines", "48000.00", "14500.00",
-        (Step(APPROVED, 2.2), Step(ACTIVE, 3.1), Step(PAID, 214.5)), "12000.00", "L-2001",
+        (Step(APPROVED, 2.2), Step(ACTIVE, 3.1)), "L-2001",
     ),
     Story(
         "pavel.novak@example.com", 256, "6500.00", 6, "A used delivery bike fleet", "31000.00",
-        "9800.00", (Step(APPROVED, 1.4), Step(ACTIVE, 1.9), Step(PAID, 178.2)), "6500.00", "L-2002",
+        "9800.00", (Step(APPROVED, 1.4), Step(ACTIVE, 1.9)), "L-2002",
     ),
     Story(
         "k.watanabe@example.com", 244, "35000.00", 48, "A walk-in freezer", "96000.00", "41000.00",
-        (Step(APPROVED, 4.1), Step(ACTIVE, 6.3)), "5104.16",
+        (Step(APPROVED, 4.1), Step(ACTIVE, 6.3)),
     ),
     Story(
         "m.kowalski@example.com", 219, "50000.00", 60, "A second lorry", "42000.00", "51000.00",
@@ -93,7 +117,7 @@ STORIES = (
     ),
     Story(
         "fatima.haddad@example.org", 203, "9000.00", 18, "An argan oil press", "27000.00",
-        "8200.00", (Step(APPROVED, 1.1), Step(ACTIVE, 2.0)), "3000.00", "L-2003",
+        "8200.00", (Step(APPROVED, 1.1), Step(ACTIVE, 2.0)), "L-2003",
     ),
     Story(
         "priya.raman@example.org", 182, "24000.00", 36, "Solar panels for the workshop",
@@ -104,7 +128,6 @@ STORIES = (
             Step(APPROVED, 4.2),
             Step(ACTIVE, 5.0),
         ),
-        "2000.00",
     ),
     Story(
         "oliver.bennett@example.com", 158, "15000.00", 24, "Refitting the café", "38000.00",
@@ -143,4 +166,34 @@ STORIES = (
         "grace.osullivan@example.org", 3, "49500.00", 60, "Opening a second bakery", "52000.00",
         "44000.00",
     ),
+)  # fmt: skip
+
+MOVEMENTS = (
+    Movement("amara.okafor@example.com", 266, WITHDRAWAL, "12000.00"),
+    Movement("amara.okafor@example.com", 178, PAYMENT, "4000.00", "bank-3011"),
+    Movement("amara.okafor@example.com", 117, PAYMENT, "4000.00", "bank-3032"),
+    Movement("amara.okafor@example.com", 56, PAYMENT, "4000.00", "bank-3058"),
+    Movement("pavel.novak@example.com", 253, WITHDRAWAL, "6500.00"),
+    Movement("pavel.novak@example.com", 165, PAYMENT, "3250.00"),
+    Movement("pavel.novak@example.com", 77, PAYMENT, "3250.00"),
+    Movement("k.watanabe@example.com", 236, WITHDRAWAL, "30000.00"),
+    Movement("k.watanabe@example.com", 150, PAYMENT, "2552.08", "bank-3019"),
+    Movement("k.watanabe@example.com", 60, PAYMENT, "2552.08", source=ACCOUNT),
+    Movement("fatima.haddad@example.org", 199, WITHDRAWAL, "9000.00"),
+    Movement("fatima.haddad@example.org", 140, PAYMENT, "1500.00"),
+    Movement("fatima.haddad@example.org", 79, PAYMENT, "1500.00"),
+    Movement(
+        "fatima.haddad@example.org", 20, PAYMENT, "1500.00", "bank-3071",
+        undone=Undoing(17, "The bank took the transfer back."),
+    ),
+    Movement("priya.raman@example.org", 175, WITHDRAWAL, "24000.00"),
+    Movement("priya.raman@example.org", 88, PAYMENT, "2000.00", "bank-3044"),
+    Movement("priya.raman@example.org", 27, PAYMENT, "200000.00"),
+    Movement("ngozi.eze@example.org", 136, WITHDRAWAL, "15000.00"),
+    Movement(
+        "ngozi.eze@example.org", 100, DEPOSIT, "250.00",
+        undone=Undoing(98, "It was meant for another customer."),
+    ),
+    Movement("thanh.nguyen@example.com", 61, WITHDRAWAL, "12500.00"),
+    Movement("grace.osullivan@example.org", 5, DEPOSIT, "400.00", "till-118"),
 )  # fmt: skip

@@ -1,18 +1,48 @@
 """The demo: few records with a past, consistent as if the services had written them over months."""
 
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from functools import partial
 from random import Random
 
 from app.db import db, transaction
-from app.models import Customer, FlagClearance, FraudFlag, Loan, LoanEvent, Severity, User
+from app.models import (
+    Customer,
+    FlagClearance,
+    FraudFlag,
+    Journal,
+    JournalKind,
+    Loan,
+    LoanEvent,
+    LoanStatus,
+    Payment,
+    Severity,
+    User,
+)
 from app.rules import risk
-from seeding.cast import ACTIVE, BORROWERS, FLAGGED, PAID, PENDING, STORIES, Borrower, Step, Story
+from app.services.ledger import NOTHING
+from seeding.cashier import Cashier
+from seeding.cast import (
+    ACTIVE,
+    BORROWERS,
+    FLAGGED,
+    MOVEMENTS,
+    PENDING,
+    STORIES,
+    Borrower,
+    Movement,
+    Step,
+    Story,
+)
 from seeding.people import hire, new_id, note
 
 OPENED_DAYS_AGO = 300
 CONTRACT = "2026-1"
+NOTED_AS = {PENDING: "flags_cleared", ACTIVE: "activated"}
+
+Event = tuple[datetime, Callable[[datetime], object]]
 
 
 def load(seed: int, until: datetime) -> None:
@@ -29,14 +59,34 @@ class _Chronicle:
         self.random = random
         self.until = until
         self.admin, *self.officers = staff
+        self.customers: dict[str, Customer] = {}
+        self.loans: dict[str, list[Loan]] = defaultdict(list)
+        self.cashier = Cashier(random)
+        self.done: dict[Movement, Payment | Journal] = {}
 
     def write(self) -> None:
-        customers = {borrower.email: self._customer(borrower) for borrower in BORROWERS}
-        for story in STORIES:
-            self._tell(story, customers[story.email])
+        """One event after another, in the order of time."""
+        events = sorted(self._events(), key=lambda event: event[0])
+        for at, happen in events:
+            happen(at)
+            db.session.flush()
 
-    def _customer(self, borrower: Borrower) -> Customer:
-        at, by = self._office_hour(borrower.days_ago), self.random.choice(self.officers)
+    def _events(self) -> Iterator[Event]:
+        for borrower in BORROWERS:
+            yield self._office_hour(borrower.days_ago), partial(self._welcome, borrower)
+        for story in STORIES:
+            applied_at, loan = self._office_hour(story.days_ago), _applied_for(story)
+            yield applied_at, partial(self._apply, story, loan)
+            for step in story.steps:
+                yield applied_at + timedelta(days=step.days), partial(self._decide, loan, step)
+        for movement in MOVEMENTS:
+            yield self._office_hour(movement.days_ago), partial(self._move, movement)
+            if movement.undone:
+                days_ago, reason = movement.undone
+                yield self._office_hour(days_ago), partial(self._undo, movement, reason)
+
+    def _welcome(self, borrower: Borrower, at: datetime) -> None:
+        by = self.random.choice(self.officers)
         customer = Customer(
             id=new_id(self.random, at),
             external_id=borrower.external_id,
@@ -52,43 +102,66 @@ class _Chronicle:
         )
         db.session.add(customer)
         note(self.random, at, by, "customer.created", customer.id)
-        return customer
+        self.customers[borrower.email] = customer
 
-    def _tell(self, story: Story, customer: Customer) -> None:
-        """Add the application as it stands today, and how it came there."""
-        applied_at, officer = self._office_hour(story.days_ago), self.random.choice(self.officers)
-        steps = (Step(PENDING, 0), *story.steps)
-        loan = _as_it_stands(story, steps, applied_at)
-        loan.id, loan.customer = new_id(self.random, applied_at), customer
-        loan.created_by = officer.id
+    def _apply(self, story: Story, loan: Loan, at: datetime) -> None:
+        officer = self.random.choice(self.officers)
+        loan.id, loan.customer = new_id(self.random, at), self.customers[story.email]
+        loan.created_by, loan.created_at, loan.updated_at = officer.id, at, at
+        self.loans[story.email].append(loan)
         db.session.add(loan)
         db.session.flush()
-        self._event(loan, None, steps[0], officer)
-        note(self.random, applied_at, officer, "loan.applied", loan.id)
-        for before, step in pairwise(steps):
-            self._event(loan, before, step, self.admin)
-            self._judge(loan, step)
+        self._record(at, officer, loan, None)
+        note(self.random, at, officer, "loan.applied", loan.id)
 
-    def _event(self, loan: Loan, before: Step | None, step: Step, by: User) -> None:
-        at = loan.created_at + timedelta(days=step.days)
-        event = LoanEvent(id=new_id(self.random, at), loan_id=loan.id, at=at, by=by.id)
-        event.from_status = before.status if before else None
-        event.to_status, event.reason = step.status, step.reason
-        db.session.add(event)
-
-    def _judge(self, loan: Loan, step: Step) -> None:
-        at = loan.created_at + timedelta(days=step.days)
-        action = "flags_cleared" if step.status == PENDING else step.status.lower()
-        note(self.random, at, self.admin, f"loan.{action}", loan.id)
+    def _decide(self, loan: Loan, step: Step, at: datetime) -> None:
+        before, loan.status, loan.updated_at = loan.status, step.status, at
+        self._record(at, self.admin, loan, before, step.reason)
         if step.status == FLAGGED:
             flag = FraudFlag(id=new_id(self.random, at), rule="manual", severity=Severity.HIGH)
             flag.loan_id, flag.reason, flag.created_at = loan.id, step.reason or "", at
             db.session.add(flag)
-        if step.status == PENDING:
+        elif step.status == PENDING:
             db.session.add_all(
                 FlagClearance(flag_id=flag.id, at=at, by=self.admin.id, reason=step.reason)
                 for flag in db.session.scalars(loan.flags.select()).all()
             )
+        elif step.status == ACTIVE:
+            loan.taken_at, loan.contract_version = at, CONTRACT
+            self.cashier.disburse(at, self.admin, loan)
+        action = NOTED_AS.get(step.status, step.status.lower())
+        note(self.random, at, self.admin, f"loan.{action}", loan.id)
+
+    def _move(self, movement: Movement, at: datetime) -> None:
+        officer, customer = self.random.choice(self.officers), self.customers[movement.email]
+        if movement.kind != JournalKind.PAYMENT:
+            self.done[movement] = self.cashier.move(at, officer, movement, customer)
+            return
+        loans = self.loans[movement.email]
+        self.done[movement] = self.cashier.pay(at, officer, movement, customer, loans)
+        for loan in loans:
+            if loan.status == ACTIVE and loan.outstanding == NOTHING:
+                loan.status = LoanStatus.PAID
+                self._record(at, officer, loan, ACTIVE)
+
+    def _undo(self, movement: Movement, reason: str, at: datetime) -> None:
+        done = self.done[movement]
+        if isinstance(done, Payment):
+            self.cashier.reverse(at, self.admin, done, reason)
+        else:
+            self.cashier.take_back(at, self.admin, done, reason)
+
+    def _record(
+        self,
+        at: datetime,
+        by: User,
+        loan: Loan,
+        before: LoanStatus | None,
+        reason: str | None = None,
+    ) -> None:
+        event = LoanEvent(id=new_id(self.random, at), loan_id=loan.id, at=at, by=by.id)
+        event.from_status, event.to_status, event.reason = before, loan.status, reason
+        db.session.add(event)
 
     def _office_hour(self, days_ago: int) -> datetime:
         """Some minute of that day on which people are at work."""
@@ -96,20 +169,14 @@ class _Chronicle:
         return opening + timedelta(seconds=self.random.randrange(9 * 3600))
 
 
-def _as_it_stands(story: Story, steps: tuple[Step, ...], applied_at: datetime) -> Loan:
+def _applied_for(story: Story) -> Loan:
     figures = {name: Decimal(getattr(story, name)) for name in ("amount", "income", "expenses")}
-    status = steps[-1].status
-    taken = [applied_at + timedelta(days=step.days) for step in steps if step.status == ACTIVE]
     return Loan(
         external_id=story.external_id,
         term_months=story.term_months,
         purpose=story.purpose,
         risk_score=risk.assess(term_months=story.term_months, **figures).score,
-        status=status,
-        outstanding=figures["amount"] - Decimal(story.repaid) if status == ACTIVE else Decimal(0),
-        contract_version=CONTRACT if status in (ACTIVE, PAID) else None,
-        taken_at=taken[0] if taken else None,
-        created_at=applied_at,
-        updated_at=applied_at + timedelta(days=steps[-1].days),
+        status=PENDING,
+        outstanding=NOTHING,
         **figures,
     )

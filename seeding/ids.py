@@ -27,3 +27,8 @@ def milliseconds(moment: datetime) -> int:
 def moment(milliseconds: int) -> datetime:
     """The inverse of `milliseconds`, UTC."""
     return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def text(milliseconds: int) -> str:
+    """That moment since 1970, as PostgreSQL reads it."""
+    return moment(milliseconds).isoformat()

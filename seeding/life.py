@@ -1,5 +1,6 @@
 """What becomes of an application: its steps, and what is owed of it on the last day."""
 
+from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ WITHDRAWN = LEFT_PENDING + 0.04
 REJECTED = WITHDRAWN + 0.10
 CANCELLED = REJECTED + 0.01
 LEFT_APPROVED = CANCELLED + 0.01
+MOST_PAYMENTS = 3
 
 
 class Figures(NamedTuple):
@@ -28,7 +30,7 @@ class Figures(NamedTuple):
 
 
 class Life(NamedTuple):
-    """Statuses with the moment each began, and what is left to repay.
+    """Statuses with the moment each began, payments likewise, and what is left to repay.
 
     `debt` is what counts against a line of credit: the rest of a loan, or all of an application.
     """
@@ -37,10 +39,20 @@ class Life(NamedTuple):
     debt: int
     taken_at: int | None = None
     outstanding: int = 0
+    payments: tuple[tuple[int, int], ...] = ()
 
     @property
     def status(self) -> str:
         return self.steps[-1][0]
+
+    @property
+    def changed_at(self) -> int:
+        return max([self.steps[-1][1], *(at for at, _ in self.payments[-1:])])
+
+    @property
+    def version(self) -> int:
+        """Each step and each payment is a change; the payment that closes a loan is both."""
+        return len(self.steps) + len(self.payments) - (self.status == "PAID")
 
 
 def live(random: Random, applied_at: int, until: int, figures: Figures) -> Life:
@@ -69,11 +81,31 @@ def live(random: Random, applied_at: int, until: int, figures: Figures) -> Life:
 def _repay(
     random: Random, steps: tuple[tuple[str, int], ...], until: int, figures: Figures
 ) -> Life:
-    """By equal instalments, over the whole term or faster."""
+    """By equal instalments, over the whole term or faster; a few of them at a time."""
     taken_at = steps[-1][1]
     duration = int(figures.term_months * MONTH_MS * (0.3 + 0.7 * random.random()))
-    if taken_at + duration < until:
-        return Life((*steps, ("PAID", taken_at + duration)), 0, taken_at)
-    instalments = figures.term_months * (until - taken_at) // (duration + 1)
-    rest = figures.amount - figures.amount * instalments // figures.term_months
-    return Life(steps, rest, taken_at, rest)
+    is_paid = taken_at + duration < until
+    instalments = figures.term_months
+    if not is_paid:
+        instalments = instalments * (until - taken_at) // (duration + 1)
+    payments = _payments(random, taken_at, duration, instalments, figures)
+    rest = figures.amount - sum(amount for _, amount in payments)
+    if is_paid:
+        steps = (*steps, ("PAID", payments[-1][0]))
+    return Life(steps, rest, taken_at, rest, payments)
+
+
+def _payments(
+    random: Random, taken_at: int, duration: int, instalments: int, figures: Figures
+) -> tuple[tuple[int, int], ...]:
+    """So many instalments in as many payments as the borrower cared to make."""
+    term = figures.term_months
+    number = min(instalments, 1 + int(random.random() * MOST_PAYMENTS))
+    by = [instalments * payment // number for payment in range(number + 1)] if number else []
+    return tuple(
+        (
+            taken_at + duration * last // term,
+            figures.amount * last // term - figures.amount * first // term,
+        )
+        for first, last in pairwise(by)
+    )

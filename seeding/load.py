@@ -1,6 +1,7 @@
 """Loading a large book: by COPY into bare tables, whose keys and indexes are then built anew.
 
-All in one transaction: whoever looks meanwhile waits, and an interrupted load leaves nothing.
+All in one transaction: whoever looks meanwhile waits, and an interrupted load leaves nothing. The
+triggers that judge each journal rest meanwhile; all of them are judged at the end, at once.
 """
 
 from collections import Counter, deque
@@ -15,16 +16,21 @@ from psycopg import sql
 from tqdm import tqdm
 
 from app.db import db, transaction
+from app.services.books import journals
 from seeding import book as lines
+from seeding import ledger
 from seeding.book import Book, LoanLines
 from seeding.people import hire
 
-TABLES = ("customers", "loans", "loan_events", "fraud_flags")
+LEDGER = ("accounts", "payments", "journal", "entries")
+TABLES = ("customers", "loans", "loan_events", "fraud_flags", *LEDGER)
+JUDGED = ("journal", "entries")
 PROCESSES = 2
 AHEAD = 4
 SETTINGS = (
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL maintenance_work_mem = '256MB'",
+    "SET LOCAL work_mem = '64MB'",
     "SET LOCAL synchronous_commit = on",
 )
 # Foreign keys first, for they lean on the primary keys; the rest is put back in reverse.
@@ -40,6 +46,26 @@ WHERE indrelid = ANY(%(tables)s::regclass[])
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
 ORDER BY 1
 """
+HOLDINGS = """
+CREATE TEMPORARY TABLE holdings (
+    journal_id uuid, customer_id uuid, at timestamptz, amount numeric(14, 2)
+) ON COMMIT DROP
+"""
+# In the order of events, as the services book them.
+ACCOUNTS = (
+    """
+    INSERT INTO entries (journal_id, book, customer_id, direction, amount, balance_after)
+        SELECT journal_id, 'customer', customer_id,
+               CASE WHEN amount > 0 THEN 'credit' ELSE 'debit' END, abs(amount),
+               sum(amount) OVER (PARTITION BY customer_id ORDER BY at, journal_id
+                                 ROWS UNBOUNDED PRECEDING)
+        FROM holdings ORDER BY at, journal_id
+    """,
+    """
+    INSERT INTO accounts (customer_id, balance)
+        SELECT customer_id, sum(amount) FROM holdings GROUP BY customer_id ORDER BY customer_id
+    """,
+)
 
 
 def load(book: Book) -> None:
@@ -52,8 +78,15 @@ def load(book: Book) -> None:
             _claim(cursor)
             rebuild = _strip(cursor)
             _copy_all(cursor, book, staff)
-            for statement in tqdm(rebuild, "keys and indexes", unit=""):
+            for statement in tqdm([*ACCOUNTS, *rebuild], "accounts, keys, indexes", unit=""):
                 cursor.execute(statement)
+        _require_balance()
+
+
+def _require_balance() -> None:
+    """What the triggers ask of one journal, asked of all. Raises RuntimeError."""
+    for row in db.session.execute(journals.unbalanced.statement().limit(1)):
+        raise RuntimeError(str(journals.unbalanced.difference(row)))
 
 
 def _claim(cursor: psycopg.Cursor) -> None:
@@ -68,7 +101,7 @@ def _claim(cursor: psycopg.Cursor) -> None:
 
 
 def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
-    """Take keys and indexes off; answers the statements that put them back, as they were."""
+    """Take keys, indexes and triggers off; answers the statements that put them back."""
     tables = {"tables": list(TABLES)}
     constraints = cursor.execute(CONSTRAINTS, tables).fetchall()
     indexes = cursor.execute(INDEXES, tables).fetchall()
@@ -78,7 +111,10 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
     for name, _ in indexes:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
     # What a transaction writes into a table it truncated may be frozen from the start.
-    cursor.execute(sql.SQL("TRUNCATE {}").format(_names(TABLES)))
+    cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(_names(TABLES)))
+    trigger = "ALTER TABLE {} {} TRIGGER balanced"
+    for table in JUDGED:
+        cursor.execute(sql.SQL(trigger).format(sql.Identifier(table), sql.SQL("DISABLE")))
     add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
     return [
         *(sql.SQL(definition) for _, definition in indexes),
@@ -86,18 +122,18 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
             add.format(sql.SQL(table), sql.Identifier(name), sql.SQL(definition))
             for name, table, definition in reversed(constraints)
         ),
+        *(sql.SQL(trigger).format(sql.Identifier(table), sql.SQL("ENABLE")) for table in JUDGED),
         sql.SQL("ANALYZE {}").format(_names(TABLES)),
     ]
 
 
 def _copy_all(cursor: psycopg.Cursor, book: Book, staff: Sequence[str]) -> None:
+    cursor.execute(HOLDINGS)
     debts: Counter[int] = Counter()
     with tqdm(total=book.loans + book.customers, unit=" rows", unit_scale=True) as bar:
         bar.set_description("loans")
         for written in _written(book, staff):
-            _copy(cursor, "loans", lines.LOAN_COLUMNS, written.loans)
-            _copy(cursor, "loan_events", lines.EVENT_COLUMNS, written.events)
-            _copy(cursor, "fraud_flags", lines.FLAG_COLUMNS, written.flags)
+            _copy_loans(cursor, written)
             debts.update(written.debts)
             bar.update(len(written.loans))
         bar.set_description("customers")
@@ -105,6 +141,16 @@ def _copy_all(cursor: psycopg.Cursor, book: Book, staff: Sequence[str]) -> None:
             customers = lines.write_customers(book, staff, debts, numbers)
             _copy(cursor, "customers", lines.CUSTOMER_COLUMNS, customers)
             bar.update(len(customers))
+
+
+def _copy_loans(cursor: psycopg.Cursor, written: LoanLines) -> None:
+    _copy(cursor, "loans", lines.LOAN_COLUMNS, written.loans)
+    _copy(cursor, "loan_events", lines.EVENT_COLUMNS, written.events)
+    _copy(cursor, "fraud_flags", lines.FLAG_COLUMNS, written.flags)
+    _copy(cursor, "payments", ledger.PAYMENT_COLUMNS, written.ledger.payments)
+    _copy(cursor, "journal", ledger.JOURNAL_COLUMNS, written.ledger.journal)
+    _copy(cursor, "entries", ledger.ENTRY_COLUMNS, written.ledger.entries)
+    _copy(cursor, "holdings", ledger.HOLDING_COLUMNS, written.ledger.holdings)
 
 
 def _copy(cursor: psycopg.Cursor, table: str, columns: str, rows: Iterable[str]) -> None:

@@ -16,7 +16,9 @@ from app.db import db
 from app.models import LoanStatus
 from app.models.loan import TRANSITIONS
 from app.rules import risk
+from app.services import books
 from seeding import book as lines
+from seeding import ledger
 from seeding.book import Book, write_customers, write_loans
 from seeding.ids import milliseconds, moment, uuid7_hex
 from seeding.score import hundredths
@@ -29,7 +31,13 @@ STAFF = [UUID(int=number).hex for number in range(1, 4)]
 SHAPE = """
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace
+UNION ALL SELECT pg_get_triggerdef(oid), tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
 UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2
+"""
+
+LEDGER = """
+SELECT e.book, e.amount, e.balance_after, j.id, j.kind, j.at
+FROM entries e JOIN journal j ON j.id = e.journal_id ORDER BY e.id
 """
 
 Select = Callable[..., Sequence[Any]]
@@ -95,18 +103,24 @@ def test_the_demo_is_on_the_audit_trail(run: Any, rows: Select) -> None:
     assert deeds["user.registered"] == 3
     assert deeds["customer.created"] == deeds["loan.applied"] == 15
     assert sum(deeds[name] for name in deeds if name.startswith("loan.")) == len(
-        rows("SELECT FROM loan_events")
+        rows("SELECT FROM loan_events WHERE to_status <> 'PAID'")
     )
+    for status in ("COMPLETED", "REJECTED", "REVERSED"):
+        made = rows(f"SELECT FROM payments WHERE status = '{status}'")
+        assert deeds[f"payment.{status.lower()}"] == len(made) > 0
+    assert deeds["account.deposited"] == deeds["account.withdrawn"] - 5 == 2
+    assert deeds["account.reversed"] == 1
 
 
 def test_the_same_seed_gives_the_same_demo(run: Any, rows: Select, app: Flask) -> None:
     found = []
     for number in ("7", "7", "8"):
         run("--until", DAY, "--seed", number)
-        found.append(rows("SELECT l.*, e.* FROM loans l JOIN loan_events e ON e.loan_id = l.id"))
+        loans = rows("SELECT l.*, e.* FROM loans l JOIN loan_events e ON e.loan_id = l.id")
+        found.append((sorted(loans), rows(LEDGER)))
         with app.app_context(), db.engine.connect() as connection:
             connection.execute(text("TRUNCATE users, audit_events, customers CASCADE"))
-    assert sorted(found[0]) == sorted(found[1]) != sorted(found[2])
+    assert found[0] == found[1] != found[2]
 
 
 def test_every_score_is_the_rules(seeded: str, rows: Select) -> None:
@@ -132,6 +146,45 @@ def test_every_history_is_one_the_states_allow(seeded: str, rows: Select) -> Non
             assert before.at < after.at < UNTIL
         if "APPROVED" in {event.to_status for event in later}:
             assert risk.acceptable(first.risk_score)
+
+
+def test_the_books_of_what_is_seeded_are_right(seeded: str, app: Flask, rows: Select) -> None:
+    assert len(rows("SELECT FROM payments WHERE status = 'COMPLETED'")) > 10
+    with app.app_context():
+        assert list(books.differences()) == []
+
+
+def test_entries_are_numbered_in_the_order_of_events(seeded: str, rows: Select) -> None:
+    for target in ("loan_id", "customer_id"):
+        found = rows(
+            f"SELECT e.{target}, j.at FROM entries e JOIN journal j ON j.id = e.journal_id "  # noqa: S608
+            f"WHERE e.{target} IS NOT NULL ORDER BY e.{target}, e.id"
+        )
+        assert found == sorted(found)
+
+
+def test_nothing_is_paid_before_it_was_lent_or_in_the_future(seeded: str, rows: Select) -> None:
+    assert not rows(
+        "SELECT FROM entries e JOIN journal j ON j.id = e.journal_id "
+        "JOIN loans l ON l.id = e.loan_id "
+        "WHERE j.at < l.taken_at OR j.kind = 'disbursement' AND j.at <> l.taken_at"
+    )
+    for latest in ("max(at) FROM journal", "max(updated_at) FROM loans"):
+        assert rows(f"SELECT {latest}")[0] < (UNTIL,)
+
+
+def test_a_loan_is_paid_when_its_last_payment_comes(seeded: str, rows: Select) -> None:
+    found = rows(
+        "SELECT v.at, (SELECT max(j.at) FROM entries e JOIN journal j ON j.id = e.journal_id "
+        "WHERE e.loan_id = v.loan_id) AS paid_at FROM loan_events v WHERE to_status = 'PAID'"
+    )
+    assert found
+    assert all(at == paid_at for at, paid_at in found)
+
+
+def test_what_comes_after_is_numbered_on(seeded: str, rows: Select, app: Flask) -> None:
+    (last,) = rows("SELECT max(id) FROM entries")[0]
+    assert rows("SELECT nextval(pg_get_serial_sequence('entries', 'id'))")[0] > (last,)
 
 
 def test_only_flagged_loans_have_open_flags(seeded: str, rows: Select) -> None:
@@ -191,6 +244,24 @@ def test_the_same_seed_gives_the_same_book() -> None:
 
     assert written(1) == written(1)
     assert written(1) != written(2)
+
+
+def test_many_in_a_book_owe_on_three_loans(run: Any, rows: Select) -> None:
+    run("--customers", "100", "--loans", "1000", "--until", DAY)
+    debts = rows("SELECT count(*) FROM loans WHERE status = 'ACTIVE' GROUP BY customer_id")
+    assert sum(number == 3 for (number,) in debts) >= 5
+    assert rows("SELECT count(external_id) < count(*), count(external_id) > 0 FROM payments") == [
+        (True, True)
+    ]
+
+
+def test_a_book_that_does_not_balance_is_not_kept(
+    run: Any, rows: Select, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_withdraw", lambda lines, *_: lines.holdings.pop())
+    with pytest.raises(RuntimeError, match="credits none"):
+        run("--loans", "10", "--until", DAY)
+    assert not rows("SELECT FROM loans")
 
 
 def test_a_book_has_realistic_shares() -> None:
