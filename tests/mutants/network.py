@@ -1,0 +1,50 @@
+"""What holds when a connection breaks, or is PgBouncer's and not the service's own."""
+
+from tests.mutants import Mutant
+
+CONNECTED = (
+    Mutant(
+        "a connection that broke is a database that is away",
+        "app/db.py",
+        "    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):\n"
+        "        return DatabaseAway()\n",
+        "",
+        "tests/network/test_cut_connections.py -k depositing",
+    ),
+    Mutant(
+        "an answer is kept in the transaction of its effect",
+        "app/services/idempotency.py",
+        "        if made is not None:\n",
+        "        if False:\n",
+        "tests/network/test_cut_connections.py -k 'replayed and depositing'",
+    ),
+    Mutant(
+        "no prepared statements behind PgBouncer",
+        "app/db.py",
+        'return {"prepare_threshold": None}',
+        'return {"prepare_threshold": 0}',
+        "tests/network/test_pgbouncer.py -k movement",
+    ),
+    Mutant(
+        "a transaction's limits behind PgBouncer",
+        "app/db.py",
+        "        if settings.database_behind_pgbouncer:\n"
+        "            session.connection().execute(_set_limits(settings))\n",
+        "",
+        "tests/network/test_pgbouncer.py -k limits",
+    ),
+    Mutant(
+        "a transaction's limits are gone with it",
+        "app/db.py",
+        "func.set_config(name, value, True)",
+        "func.set_config(name, value, False)",
+        "tests/network/test_pgbouncer.py -k limits",
+    ),
+    Mutant(
+        "UTC behind PgBouncer",
+        "app/db.py",
+        'event.listen(db.engine, "connect", _speak_utc)',
+        "pass",
+        "tests/network/test_pgbouncer.py -k months",
+    ),
+)
