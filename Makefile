@@ -65,6 +65,10 @@ openapi: .venv/run.stamp  ## Write openapi.json from the code
 mutants: .venv/test.stamp  ## Take each guard away in turn, and see the tests go red
 	@exec $(PY) -m tests.mutants
 
+.PHONY: prove
+prove: .venv/test.stamp  ## Prove each promise at its full size, and print the table (most of an hour)
+	@exec $(PY) -m tests.prove
+
 .PHONY: bench
 bench: .venv/test.stamp  ## Measure the service: make bench SIZE=small
 	@exec $(PY) -m bench $(SIZE)
