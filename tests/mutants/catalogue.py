@@ -3,12 +3,18 @@
 from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
 from tests.mutants.fraud import FRAUDULENT
+from tests.mutants.keys import KEYED
+from tests.mutants.money import MONEY
+from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
 from tests.mutants.signing_in import SIGNING_IN
 
 MUTANTS = (
     *CACHING,
+    *CONNECTED,
     *FRAUDULENT,
+    *KEYED,
+    *MONEY,
     *NOTICES,
     *SIGNING_IN,
     Mutant(
