@@ -1,6 +1,5 @@
 """PostgreSQL stopped at once and started again under load: the service says so, and recovers."""
 
-import logging
 import os
 import signal
 import time
@@ -15,11 +14,10 @@ from app.models import Role
 from tests.conftest import migrate
 from tests.credentials import execute
 from tests.factories import Caller, Lender
+from tests.figures import report
 from tests.network.load import BROKEN, Load
 from tests.network.own_postgres import new_database, own_postgres
 from tests.serving import served
-
-log = logging.getLogger(__name__)
 
 # 20 were tried.
 RESTARTS = int(os.environ.get("DATABASE_RESTARTS", "2"))
@@ -68,7 +66,13 @@ def test_nothing_acknowledged_is_lost_when_the_database_is_restarted_under_load(
                 downtimes.append(time.monotonic() - began)
                 assert service.workers() == workers
             load.await_answers(ANSWERS_BETWEEN)
-    log.info("at most %.2f s until it answered again; %s", max(downtimes), Counter(load.told))
+    report(
+        "restarts of the database",
+        restarts=RESTARTS,
+        acknowledged=load.acknowledged,
+        answers=dict(Counter(map(str, load.told))),
+        **{"longest until it answered again, s": round(max(downtimes), 2)},
+    )
     assert set(load.told) <= {201, 503, BROKEN}
     assert 503 in load.told
     assert_done_once(make_app(DATABASE_URL=url), load)
