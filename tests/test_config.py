@@ -124,6 +124,8 @@ def test_the_example_file_names_every_variable() -> None:
 
 def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str]) -> None:
     unsafe = {**os.environ, **environ, "APP_ENV": "production", "SECRET_KEY": "short", "PORT": "0"}
+    # Of two workers that fail in one instant, gunicorn ends with 1 and a traceback of its own.
+    unsafe["WEB_CONCURRENCY"] = "1"
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     done = subprocess.run(
         command, cwd=ROOT, env=unsafe, capture_output=True, text=True, timeout=60, check=False
@@ -147,6 +149,11 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
         {"PUBLIC_EMAIL_PROVIDERS": "gmail.com, not a domain"},
         {"FRAUD_VELOCITY": "treshold=5"},
         {"FRAUD_DISPOSABLE_EMAIL": "threshold=1"},
+        {"IDEMPOTENCY_HOURS": "23"},
+        {"IDEMPOTENCY_HOURS": "8761"},
+        {"CURRENCY": "usd"},
+        {"CURRENCY": "EURO"},
+        {"DATABASE_BEHIND_PGBOUNCER": "perhaps"},
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(wrong: dict[str, str]) -> None:

@@ -46,6 +46,19 @@ def test_the_loans_of_a_day_are_those_of_the_whole_day(loans_through_midnight: C
     assert moments(found) == [AT_MIDNIGHT, AT_LAST]
 
 
+def test_the_payments_of_a_day_are_those_of_the_whole_day(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = admin.make_debt()["customer_id"]
+    for moment in MOMENTS:
+        monkeypatch.setattr("app.services.payments.now", lambda moment=moment: moment)
+        admin.pay(customer, "1.00")
+    for days in (f"from={DAY}&to={DAY}", f"from={DAY}&to={DAY}&customer={customer}"):
+        assert moments(admin.get(f"/payments/?{days}")) == [AT_MIDNIGHT, AT_LAST]
+    assert moments(admin.get(f"/payments/?from={DAY}")) == [AT_MIDNIGHT, AT_LAST, NEXT_MIDNIGHT]
+    assert moments(admin.get(f"/payments/?to={DAY}")) == [THE_DAY_BEFORE, AT_MIDNIGHT, AT_LAST]
+
+
 def test_the_report_of_a_day_is_that_of_the_whole_day(loans_through_midnight: Caller) -> None:
     report = loans_through_midnight.get(f"/reports/portfolio?from={DAY}&to={DAY}").get_json()
     assert report["total"] == 2

@@ -113,3 +113,32 @@ def test_rules_know_no_clock() -> None:
         if isinstance(node, ast.Attribute)
     }
     assert not calls & {"now", "utcnow", "today", "time", "perf_counter"}
+
+
+def test_only_the_ledger_moves_money() -> None:
+    """Whoever set a balance elsewhere would leave the entries behind."""
+    stored = {
+        (module.name, node.attr)
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    named = {
+        (module.name, keyword.arg)
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("Account", "Loan")
+        for keyword in node.keywords
+    }
+    written = {module for module, name in stored | named if name in ("outstanding", "balance")}
+    assert written == {"ledger.py"}
+
+
+def test_only_the_ledger_books() -> None:
+    booking = {
+        module.name
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("Entry", "Journal")
+    }
+    assert booking == {"ledger.py"}

@@ -1,5 +1,6 @@
 """Customers' accounts over HTTP: what goes in, what goes out, and that it never goes below zero."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,6 +69,11 @@ def test_an_account_that_nothing_was_booked_on_is_empty(
     answer = account.keeper.get(account.path)
     assert answer.json == {"balance": "0.00", "currency": settings.currency}
     assert account.entries == []
+
+
+def test_the_currency_is_the_lenders(make_app: Callable[..., Flask], account: Holder) -> None:
+    there = Caller(make_app(CURRENCY="EUR"), account.keeper.headers)
+    assert there.get(account.path).json["currency"] == "EUR"
 
 
 def test_a_deposit_is_answered_as_it_was_booked(officer: Caller, account: Holder) -> None:
