@@ -114,6 +114,14 @@ def test_a_snapshot_stays_as_it_was_while_others_use_the_connections(service: Fl
         assert view.execute(counted).scalar_one() == before
 
 
+def test_when_pgbouncer_comes_back_the_service_does(bounced: Caller, bouncer: PgBouncer) -> None:
+    assert bounced.get("/loans/").status_code == 200
+    bouncer.stop()
+    assert {bounced.get("/loans/").json["code"] for _ in range(2)} == {"database-away"}
+    bouncer.start()
+    assert bounced.get("/loans/").status_code == 200
+
+
 def test_the_books_are_verified(bounced: Caller) -> None:
     for deed in DEEDS:
         request = deed(bounced)
