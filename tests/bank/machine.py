@@ -87,6 +87,11 @@ class Lending(RuleBasedStateMachine):
         self._decide(loan, "activate", {}, lambda customer: customer.activate(loan))
         return multiple(*loan.customer.entries[before:])
 
+    @precondition(lambda self: self._waiting())
+    @rule(target=entries, at=ANY)
+    def activate_what_waits(self, at: int) -> object:
+        return self.activate(_chosen(self._waiting(), at))
+
     @rule(target=payments, whose=WHOSE, source=SOURCES, amount=AMOUNTS)
     def pay(self, whose: int, source: str, amount: int) -> object:
         return self._pay(self._customer(whose), source, amount)
@@ -152,6 +157,15 @@ class Lending(RuleBasedStateMachine):
         customer, path = payment.customer, f"/payments/{payment.ref}/reverse"
         body = {"reason": "bounced"}
         return self.twins.do(customer, path, body, lambda: customer.reverse_payment(payment))
+
+    def _waiting(self) -> list[Loan]:
+        """The applications that can be disbursed, if the limit still allows it."""
+        return [
+            loan
+            for customer in self.known
+            for loan in customer.loans
+            if loan.status in ("PENDING", "APPROVED")
+        ]
 
     def _standing(self) -> list[Payment]:
         """The payments that can be reversed."""
