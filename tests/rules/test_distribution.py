@@ -6,13 +6,14 @@ from random import Random
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.rules.distribution import Debt, Share, spread
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 CENT = Decimal("0.01")
+UNHURRIED = settings(deadline=None)
 DEBTS = st.lists(
     st.builds(
         Debt,
@@ -43,29 +44,34 @@ def debt(number: int, outstanding: str, *, days: int = 0) -> Debt:
     return Debt(loan_id=UUID(int=number), taken_at=taken_at, outstanding=Decimal(outstanding))
 
 
+@UNHURRIED
 @given(payments())
 def test_the_shares_sum_to_the_total(payment: tuple[Decimal, list[Debt]]) -> None:
     total, debts = payment
     assert sum(share.amount for share in spread(total, debts)) == total
 
 
+@UNHURRIED
 @given(payments())
 def test_a_share_is_positive_and_at_most_its_debt(payment: tuple[Decimal, list[Debt]]) -> None:
     assert all(0 < share.amount <= share.debt.outstanding for share in spread(*payment))
 
 
+@UNHURRIED
 @given(payments())
 def test_a_debt_gets_one_share_at_most(payment: tuple[Decimal, list[Debt]]) -> None:
     served = [share.debt for share in spread(*payment)]
     assert len(served) == len({each.loan_id for each in served})
 
 
+@UNHURRIED
 @given(payments())
 def test_only_the_last_share_may_leave_something_owed(payment: tuple[Decimal, list[Debt]]) -> None:
     *others, _ = spread(*payment)
     assert all(share.amount == share.debt.outstanding for share in others)
 
 
+@UNHURRIED
 @given(payments())
 def test_no_older_debt_waits_behind_a_younger_one(payment: tuple[Decimal, list[Debt]]) -> None:
     total, debts = payment
@@ -75,6 +81,7 @@ def test_no_older_debt_waits_behind_a_younger_one(payment: tuple[Decimal, list[D
     assert served == [each.loan_id for each in by_age if each.outstanding > 0][: len(served)]
 
 
+@UNHURRIED
 @given(payments(), st.randoms())
 def test_the_order_in_which_debts_are_given_does_not_matter(
     payment: tuple[Decimal, list[Debt]], random: Random
@@ -84,12 +91,14 @@ def test_the_order_in_which_debts_are_given_does_not_matter(
     assert spread(total, shuffled) == spread(total, debts)
 
 
+@UNHURRIED
 @given(DEBTS, st.integers(1, 10**16).map(lambda cents: cents * CENT))
 def test_more_than_is_owed_is_refused(debts: list[Debt], excess: Decimal) -> None:
     with pytest.raises(ValueError, match="cannot be spread"):
         spread(owed(debts) + excess, debts)
 
 
+@UNHURRIED
 @given(DEBTS, st.integers(-(10**16), 0).map(lambda cents: cents * CENT))
 def test_nothing_and_less_than_nothing_are_refused(debts: list[Debt], total: Decimal) -> None:
     with pytest.raises(ValueError, match="cannot be spread"):
