@@ -2,14 +2,16 @@
 
 All of it on one snapshot, by statements that go through a table each and answer only what differs:
 
-- `journals`: each journal balances, and has just the lines of its kind. With that, no entry is
-  there that no business event explains, and sums over entries mean what they say.
+- `journals`: each journal balances, and has just the lines of its kind, or the mirrored lines of
+  what it reverses. With that, sums over entries mean what they say, and the details of a payment
+  add up to its total: one line takes all of that, and all others give it to the payer's loans.
 - `balances`: what loans owe and accounts hold, now and after each entry, are sums over entries;
   statuses agree with them; and a loan was disbursed exactly where it says so.
-- `payments`: each is booked as its status says, by its total, once; a reversal undoes one payment.
+- `payments`: each is booked as its status says; a reversal undoes one payment, by its total.
 - `totals`: over everything at once, debits are credits, and what was lent is owed or was paid.
 
-That a record which is referred to exists is not asked: PostgreSQL's foreign keys see to it.
+That a record which is referred to exists, and is referred to once, is not asked: PostgreSQL's keys
+see to it.
 """
 
 from collections.abc import Iterator, Mapping
