@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
@@ -116,7 +117,12 @@ def serving(target: str, environment: Mapping[str, str], folder: Path) -> Iterat
 
 def _provide_book(size: Size, marker: Path, environment: Mapping[str, str]) -> None:
     """Keep the book of the last run when it still is what this one needs."""
-    wanted = {"customers": size.customers, "loans": size.loans, "head": _migration_head()}
+    wanted = {
+        "customers": size.customers,
+        "loans": size.loans,
+        "head": _migration_head(),
+        "seeding": _seeding_digest(),
+    }
     found = json.loads(marker.read_text()) if marker.exists() else None
     if found == wanted and _has_not_outgrown(size, environment["DATABASE_URL"]):
         return
@@ -137,6 +143,12 @@ def _has_not_outgrown(size: Size, url: str) -> bool:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM loans").fetchone()
     return row is not None and row[0] <= size.loans * GROWTH_TOLERATED
+
+
+def _seeding_digest() -> str:
+    """Of the code that makes the book: another book may come of it."""
+    sources = sorted((PROJECT / "seeding").glob("*.py"))
+    return sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def _migration_head() -> str:
