@@ -10,7 +10,7 @@ from app.cli.books import verify_books
 from app.cli.command import Command
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
-from app.services import auth, notices, users
+from app.services import expiry, notices, users
 from app.web import openapi
 
 
@@ -27,8 +27,8 @@ def create_admin(email: str, password: str) -> None:
 @click.command("forget-expired", cls=Command)
 @with_appcontext
 def forget_expired() -> None:
-    """Delete log-in sessions and counts of failed log-ins that have had their time."""
-    click.echo(f"{auth.forget_expired()} rows deleted.")
+    """Delete sessions, counts of failed log-ins and kept answers that have had their time."""
+    click.echo(f"{expiry.forget_expired()} rows deleted.")
 
 
 @click.command("send-notices", cls=Command)

@@ -4,18 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 from uuid_utils.compat import uuid7
 
 from app import config
 from app.db import Base, db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
-from app.models import KeptAnswer, LoginFailures, LoginSession, Role, User
+from app.models import LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, passwords
 from app.services.actor import Actor
-
-UNSYNCED = {"synchronize_session": False}
 
 # On the tables and built once, because every request asks it.
 _users, _sessions = Base.metadata.tables["users"], Base.metadata.tables["login_sessions"]
@@ -104,22 +102,6 @@ def log_out(actor: Actor) -> None:
         session = db.session.get_one(LoginSession, actor.session_id, with_for_update=True)
         session.ended_at = now()
         audit.record(actor, "session.ended", session)
-
-
-def forget_expired() -> int:
-    """Delete sessions and counts of failures whose time is over; answers how many rows."""
-    with transaction():
-        deleted = [
-            db.session.execute(
-                delete(table).where(column <= now()).returning(column), execution_options=UNSYNCED
-            ).all()
-            for table, column in (
-                (LoginSession, LoginSession.expires_at),
-                (LoginFailures, LoginFailures.window_ends_at),
-                (KeptAnswer, KeptAnswer.expires_at),
-            )
-        ]
-    return sum(map(len, deleted))
 
 
 def end_sessions(*conditions: ColumnElement[bool]) -> None:

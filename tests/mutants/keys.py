@@ -79,8 +79,8 @@ KEYED = (
     ),
     Mutant(
         "keys: old answers are swept",
-        "app/services/auth.py",
-        "                (KeptAnswer, KeptAnswer.expires_at),\n",
+        "app/services/expiry.py",
+        "    KeptAnswer.expires_at,\n",
         "",
         ON_KEYS,
     ),

@@ -1,0 +1,39 @@
+"""What is kept for a time only: deleted when that is over."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import delete, inspect, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.db import db, transaction
+from app.models import KeptAnswer, LoginFailures, LoginSession
+from app.models.base import now
+
+AT_ONCE = 5_000
+KEPT_UNTIL: tuple[InstrumentedAttribute[datetime], ...] = (
+    LoginSession.expires_at,
+    LoginFailures.window_ends_at,
+    KeptAnswer.expires_at,
+)
+
+
+def forget_expired() -> int:
+    """Delete sessions, counts of failures and kept answers whose time is over; how many rows.
+
+    AT_ONCE rows a transaction: however many a day has left, none of them takes too long.
+    """
+    return sum(number for until in KEPT_UNTIL for number in _deleted(until, now()))
+
+
+def _deleted(until: InstrumentedAttribute[datetime], at: datetime) -> Iterator[int]:
+    """How many rows were deleted each time, until none is left."""
+    key = inspect(until.class_).primary_key
+    expired = select(*key).where(until <= at).limit(AT_ONCE)
+    statement = delete(until.class_).where(tuple_(*key).in_(expired)).returning(until)
+    number = AT_ONCE
+    while number == AT_ONCE:
+        with transaction():
+            rows = db.session.execute(statement, execution_options={"synchronize_session": False})
+            number = len(rows.all())
+        yield number
