@@ -49,10 +49,11 @@ def test_the_loans_of_a_day_are_those_of_the_whole_day(loans_through_midnight: C
 def test_the_payments_of_a_day_are_those_of_the_whole_day(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    customer = admin.make_debt()["customer_id"]
-    for moment in MOMENTS:
+    """Those that were rejected among them, though nothing was paid then."""
+    customer = admin.make_debt(amount="10.00")["customer_id"]
+    for moment, amount in zip(MOMENTS, ("1.00", "1.00", "10.00", "1.00"), strict=True):
         monkeypatch.setattr("app.services.payments.now", lambda moment=moment: moment)
-        admin.pay(customer, "1.00")
+        admin.pay(customer, amount)
     for days in (f"from={DAY}&to={DAY}", f"from={DAY}&to={DAY}&customer={customer}"):
         assert moments(admin.get(f"/payments/?{days}")) == [AT_MIDNIGHT, AT_LAST]
     assert moments(admin.get(f"/payments/?from={DAY}")) == [AT_MIDNIGHT, AT_LAST, NEXT_MIDNIGHT]
