@@ -27,6 +27,7 @@ NONCE_BYTES = 12
 # Numerals are dataclasses, which orjson would write as objects of its own.
 IN_ONE_WAY = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 KEY = re.compile(r"[ -~]{1,255}")
+LONGEST_REFUSAL = 16_384
 
 
 def key_of(asked: Request) -> str | None:
@@ -42,7 +43,8 @@ def once(
 ) -> Response:
     """What `respond` answers, refusals included, or what was answered first to the same key.
 
-    What is worth another try is not kept: 429, and what leaves as an exception.
+    What is worth another try is not kept: 429, and what leaves as an exception. Nor is a refusal
+    of nobody in particular or at great length, by which anyone could fill the database.
     """
     caller = actor.id if actor else NOBODY
     seal = _Seal(caller, key)
@@ -50,7 +52,7 @@ def once(
 
     def answer() -> bytes | None:
         made.append(_answer(respond))
-        return seal.closed(made[0]) if made[0].status_code != 429 else None
+        return seal.closed(made[0]) if _is_kept(made[0], actor) else None
 
     kept = idempotency.once(caller, key, seal.fingerprint(asked, sent), answer)
     return made[-1] if kept is None else seal.opened(kept)
@@ -63,6 +65,13 @@ def _answer(respond: Callable[[], Response]) -> Response:
         if problems.status_of(type(error)) >= 500:
             raise
         return problems.refusal(error)
+
+
+def _is_kept(response: Response, actor: Actor | None) -> bool:
+    if response.status_code < 400:
+        return True
+    is_short = len(response.get_data()) <= LONGEST_REFUSAL
+    return actor is not None and is_short and response.status_code != 429
 
 
 class _Seal:

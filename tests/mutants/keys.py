@@ -30,9 +30,23 @@ KEYED = (
     Mutant(
         "keys: 429 is not kept",
         KEYS,
-        " if made[0].status_code != 429 else None",
+        " and response.status_code != 429",
         "",
         ON_KEYS,
+    ),
+    Mutant(
+        "keys: refusals of nobody in particular are not kept",
+        KEYS,
+        "return actor is not None and is_short",
+        "return is_short",
+        "tests/web/test_kept_refusals.py",
+    ),
+    Mutant(
+        "keys: long refusals are not kept",
+        KEYS,
+        "return actor is not None and is_short",
+        "return actor is not None",
+        "tests/web/test_kept_refusals.py",
     ),
     Mutant(
         "keys: what is worth another try is not kept",
