@@ -1,6 +1,7 @@
 """The migrations build what the models declare, and can be taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy import create_engine, inspect, make_url
 from uuid_utils.compat import uuid7
 
 from app.db import Base
+from app.local.processes import wait_until
 from tests.conftest import migrate
 from tests.servers import TestServers
 
@@ -41,6 +43,12 @@ BOOKED = """
     FROM journal JOIN entries ON journal_id = journal.id
     GROUP BY journal.id ORDER BY kind, at, max(amount)
 """
+LIMIT = "500ms"
+WAITING_BEYOND_IT = f"""
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+        AND clock_timestamp() > query_start + interval '{LIMIT}'
+"""
+PATIENCE = 30
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +219,26 @@ def test_the_books_can_be_closed_and_opened_again(lent: Lent) -> None:
     assert lent.rows("SELECT * FROM loans ORDER BY id") == loans
     migrate(lent.url)
     assert len(lent.rows("TABLE journal")) == 5
+
+
+@pytest.fixture
+def limited(lent: Lent) -> Iterator[Lent]:
+    """Whoever connects there has little time for each statement, unless they ask for more."""
+    name = make_url(lent.url).database
+    with psycopg.connect(lent.url, options="-c statement_timeout=0", autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '{LIMIT}'")
+        yield lent
+        connection.execute(f"ALTER DATABASE {name} RESET statement_timeout")
+
+
+def test_a_limit_that_is_meant_for_requests_does_not_end_a_migration(limited: Lent) -> None:
+    options = "-c statement_timeout=0"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(limited.url, options=options) as writer:
+        writer.execute("LOCK TABLE loans IN ROW EXCLUSIVE MODE")
+        migration = pool.submit(migrate, limited.url)
+        assert wait_until(
+            lambda: migration.done() or bool(limited.rows(WAITING_BEYOND_IT)), PATIENCE
+        )
+        writer.rollback()
+        migration.result()
+    assert len(limited.rows("TABLE journal")) == 5

@@ -89,8 +89,9 @@ INSERT INTO accounts (customer_id, balance)
 
 
 def upgrade() -> None:
-    # Whoever disburses now must wait, or the loan would be missing from the ledger.
-    op.execute("LOCK TABLE loans IN SHARE ROW EXCLUSIVE MODE")
+    # Whoever disburses now must wait, or the loan would be missing from the ledger. Foreign keys
+    # to customers take the same lock of these: before the loans, as everybody else does.
+    op.execute("LOCK TABLE customers, loans IN SHARE ROW EXCLUSIVE MODE")
     _create_kept_answers()
     _create_accounts()
     _create_payments()
