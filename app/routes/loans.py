@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint
 
 from app.errors import (
+    AccountFull,
     AdminOnly,
     CreditLimitExceeded,
     CustomerInactive,
@@ -127,7 +128,7 @@ def withdraw(actor: Actor, ref: str, body: dict[str, Any]) -> object:
     body=ReasonIn,
     returns=LoanOut,
     conditional=True,
-    raises=(*DECIDING, LoanTooRisky, CreditLimitExceeded),
+    raises=(*DECIDING, LoanTooRisky, CreditLimitExceeded, AccountFull),
 )
 def activate(actor: Actor, ref: str, body: dict[str, Any]) -> object:
     """Disburse a loan; a pending one is approved first, by the same rules."""

@@ -69,7 +69,10 @@ def withdraw(
     external_id: str | None = None,
     note: str | None = None,
 ) -> Entry:
-    """Pay out of a customer's account. Raises as `deposit`, and InsufficientFunds."""
+    """Pay out of a customer's account.
+
+    Raises CustomerNotFound, InsufficientFunds, ExternalIdTaken.
+    """
     return _move(actor, ref, JournalKind.WITHDRAWAL, amount, external_id=external_id, note=note)
 
 
