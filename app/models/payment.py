@@ -13,6 +13,7 @@ from app.errors import CustomerInUse, ExternalIdTaken, PaymentNotReversible
 from app.models.base import Identified, now
 from app.models.customer import Customer
 from app.models.ledger import Book, Entry, Journal
+from app.models.loan import MOST
 
 refuses("uq_payments_external_id", ExternalIdTaken)
 refuses("uq_payments_reverses", PaymentNotReversible)
@@ -41,7 +42,7 @@ class Payment(Identified, Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint(
-            "total_amount > 0 AND total_amount <= 999999999999.99", name="total_amount_in_range"
+            f"total_amount > 0 AND total_amount <= {MOST}", name="total_amount_in_range"
         ),
         CheckConstraint("status IN ('COMPLETED', 'REJECTED', 'REVERSED')", name="status_known"),
         CheckConstraint("source IN ('external', 'account')", name="source_known"),
