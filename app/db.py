@@ -20,18 +20,15 @@ from sqlalchemy import (
     Engine,
     MetaData,
     Numeric,
-    Select,
     event,
-    func,
     make_url,
-    select,
     text,
 )
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
-from app import config
+from app import config, connections
 from app.config import Settings
 from app.errors import Contended, DatabaseAway, DatabaseBusy, DomainError
 
@@ -154,35 +151,12 @@ def init_app(app: Flask, settings: Settings) -> None:
         "hide_parameters": True,
         "pool_timeout": settings.database_pool_timeout,
         "pool_use_lifo": True,
-        "connect_args": {"connect_timeout": 3, **_session(settings)},
+        "connect_args": connections.arguments(settings),
     }
     db.init_app(app)
     if settings.database_behind_pgbouncer:
         with app.app_context():
-            event.listen(db.engine, "connect", _speak_utc)
-
-
-def _session(settings: Settings) -> dict[str, Any]:
-    """What a connection brings with it. One that PgBouncer lends out by the transaction keeps
-    nothing in between: no settings, which each transaction then makes anew, no prepared statements.
-    """
-    if settings.database_behind_pgbouncer:
-        return {"prepare_threshold": None}
-    limits = " ".join(f"-c {name}={value}" for name, value in _limits(settings).items())
-    return {"options": limits}
-
-
-def _limits(settings: Settings) -> dict[str, str]:
-    return {
-        "lock_timeout": str(settings.database_lock_timeout_ms),
-        "statement_timeout": str(settings.database_statement_timeout_ms),
-        "timezone": "UTC",
-    }
-
-
-def _speak_utc(connection: Any, _: object) -> None:
-    """PgBouncer keeps the time zone by its client: the one setting that reads can rely on."""
-    connection.execute("SET TIME ZONE 'UTC'")
+            event.listen(db.engine, "connect", connections.speak_utc)
 
 
 @contextmanager
@@ -192,7 +166,7 @@ def _begun(session: Session) -> Iterator[None]:
         session.connection(execution_options={"isolation_level": "READ COMMITTED"})
         settings = config.current()
         if settings.database_behind_pgbouncer:
-            session.connection().execute(_set_limits(settings))
+            session.connection().execute(connections.set_limits(settings))
         yield
         session.commit()
     except BaseException:
@@ -205,12 +179,6 @@ def _step(session: Session) -> Iterator[None]:
     session.expire_all()
     with session.begin_nested():
         yield
-
-
-def _set_limits(settings: Settings) -> Select[Any]:
-    return select(
-        *(func.set_config(name, value, True) for name, value in _limits(settings).items())
-    )
 
 
 def _run_all(hooks: Iterable[Hook]) -> None:

@@ -20,22 +20,22 @@ CONNECTED = (
     ),
     Mutant(
         "no prepared statements behind PgBouncer",
-        "app/db.py",
-        'return {"prepare_threshold": None}',
-        'return {"prepare_threshold": 0}',
+        "app/connections.py",
+        '"prepare_threshold": None',
+        '"prepare_threshold": 0',
         "tests/network/test_pgbouncer.py -k movement",
     ),
     Mutant(
         "a transaction's limits behind PgBouncer",
         "app/db.py",
         "        if settings.database_behind_pgbouncer:\n"
-        "            session.connection().execute(_set_limits(settings))\n",
+        "            session.connection().execute(connections.set_limits(settings))\n",
         "",
         "tests/network/test_pgbouncer.py -k limits",
     ),
     Mutant(
         "a transaction's limits are gone with it",
-        "app/db.py",
+        "app/connections.py",
         "func.set_config(name, value, True)",
         "func.set_config(name, value, False)",
         "tests/network/test_pgbouncer.py -k limits",
@@ -43,7 +43,7 @@ CONNECTED = (
     Mutant(
         "UTC behind PgBouncer",
         "app/db.py",
-        'event.listen(db.engine, "connect", _speak_utc)',
+        'event.listen(db.engine, "connect", connections.speak_utc)',
         "pass",
         "tests/network/test_pgbouncer.py -k months",
     ),
