@@ -1,7 +1,7 @@
 """Alembic against the database of the environment's settings."""
 
 from alembic import context
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 import app.models  # noqa: F401 (tells the metadata of every table)
 from app import config
@@ -10,7 +10,7 @@ from app.db import Base
 
 def migrate() -> None:
     url = context.config.get_main_option("sqlalchemy.url") or config.load().database_url
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     with engine.connect() as connection:
         # Whoever waits for a lock on a table keeps all others waiting behind.
         connection.execute(text("SET lock_timeout = '2s'"))
@@ -22,7 +22,6 @@ def migrate() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
-    engine.dispose()
 
 
 migrate()

@@ -23,7 +23,7 @@ from seeding.people import hire
 
 LEDGER = ("accounts", "payments", "journal", "entries")
 TABLES = ("customers", "loans", "loan_events", "fraud_flags", *LEDGER)
-JUDGED = ("journal", "entries")
+JUDGED = {"journal": "balanced", "entries": "balanced", "loans": "booked"}
 PROCESSES = 2
 AHEAD = 4
 SETTINGS = (
@@ -45,10 +45,13 @@ WHERE indrelid = ANY(%(tables)s::regclass[])
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
 ORDER BY 1
 """
-# What the triggers ask of one journal, asked of all.
+# What the triggers ask of one journal or loan, asked of all.
 UNBALANCED = """
 SELECT journal.id FROM journal LEFT JOIN entries ON journal_id = journal.id GROUP BY journal.id
-HAVING coalesce(sum(CASE direction WHEN 'debit' THEN amount ELSE -amount END), 1) <> 0 LIMIT 1
+HAVING coalesce(sum(CASE direction WHEN 'debit' THEN amount ELSE -amount END), 1) <> 0
+UNION ALL
+SELECT loans.id FROM loans LEFT JOIN journal ON loan_id = loans.id
+WHERE taken_at IS NOT NULL AND journal.id IS NULL LIMIT 1
 """
 HOLDINGS = """
 CREATE TEMPORARY TABLE holdings (
@@ -110,9 +113,8 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
     # What a transaction writes into a table it truncated may be frozen from the start.
     cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(_names(TABLES)))
-    trigger = "ALTER TABLE {} {} TRIGGER balanced"
-    for table in JUDGED:
-        cursor.execute(sql.SQL(trigger).format(sql.Identifier(table), sql.SQL("DISABLE")))
+    for table, trigger in JUDGED.items():
+        cursor.execute(_turned("DISABLE", table, trigger))
     add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
     return [
         *(sql.SQL(definition) for _, definition in indexes),
@@ -120,15 +122,20 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
             add.format(sql.SQL(table), sql.Identifier(name), sql.SQL(definition))
             for name, table, definition in reversed(constraints)
         ),
-        *(sql.SQL(trigger).format(sql.Identifier(table), sql.SQL("ENABLE")) for table in JUDGED),
+        *(_turned("ENABLE", table, trigger) for table, trigger in JUDGED.items()),
         sql.SQL("ANALYZE {}").format(_names(TABLES)),
     ]
+
+
+def _turned(way: str, table: str, trigger: str) -> sql.Composed:
+    change = sql.SQL("ALTER TABLE {} {} TRIGGER {}")
+    return change.format(sql.Identifier(table), sql.SQL(way), sql.Identifier(trigger))
 
 
 def _require_balance(cursor: psycopg.Cursor) -> None:
     unbalanced = cursor.execute(UNBALANCED).fetchone()
     if unbalanced:
-        raise RuntimeError(f"The journal {unbalanced[0]} does not balance.")
+        raise RuntimeError(f"The books do not balance at {unbalanced[0]}.")
 
 
 def _copy_all(cursor: psycopg.Cursor, book: Book, staff: Sequence[str]) -> None:

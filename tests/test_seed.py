@@ -259,7 +259,7 @@ def test_a_book_that_does_not_balance_is_not_kept(
     run: Any, rows: Select, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger, "_withdraw", lambda lines, *_: lines.holdings.pop())
-    with pytest.raises(RuntimeError, match="does not balance"):
+    with pytest.raises(RuntimeError, match="do not balance"):
         run("--loans", "10", "--until", DAY)
     assert not rows("SELECT FROM loans")
 

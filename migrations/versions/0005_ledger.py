@@ -1,7 +1,8 @@
 """The ledger, customers' accounts, payments, and the answers to requests with an Idempotency-Key.
 
 What was disbursed before there was a ledger is opened in it: the whole amount as a disbursement
-into the customer's account, what had been repaid since as one payment from outside.
+into the customer's account and out of it again at once, for it was paid out then; and what had been
+repaid since as one payment from outside.
 """
 
 import sqlalchemy as sa
@@ -36,6 +37,22 @@ BEGIN
 END $$
 """
 
+# A release from before the ledger, which may come back for a while, must not disburse past it.
+REFUSE_UNBOOKED = """
+CREATE FUNCTION refuse_unbooked() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM journal WHERE loan_id = NEW.id) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'loan % was disbursed without a journal', NEW.id
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'ck_loans_booked_when_disbursed';
+END $$;
+CREATE CONSTRAINT TRIGGER booked AFTER INSERT OR UPDATE OF taken_at ON loans
+    DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.taken_at IS NOT NULL) EXECUTE FUNCTION refuse_unbooked();
+"""
+
 # A UUIDv7 of the past: its first 48 bits are the milliseconds since 1970.
 UUID7_AT = """
 CREATE FUNCTION pg_temp.uuid7_at(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
@@ -55,6 +72,7 @@ CREATE TEMPORARY TABLE opened ON COMMIT DROP AS
                 WHERE loan_id = loans.id AND to_status = 'ACTIVE' ORDER BY at, id LIMIT 1),
                created_by) AS opened_by,
            pg_temp.uuid7_at(taken_at) AS disbursement,
+           pg_temp.uuid7_at(taken_at) AS withdrawal,
            pg_temp.uuid7_at(updated_at) AS payment,
            pg_temp.uuid7_at(updated_at) AS repayment
     FROM loans WHERE taken_at IS NOT NULL;
@@ -65,18 +83,26 @@ INSERT INTO payments
     FROM opened WHERE repaid > 0;
 
 INSERT INTO journal (id, kind, loan_id, payment_id, actor_id, actor_kind, at)
-    SELECT disbursement, 'disbursement', loan_id, NULL, opened_by, 'migration', taken_at FROM opened
-    UNION ALL
-    SELECT repayment, 'payment', NULL, payment, opened_by, 'migration', updated_at
-    FROM opened WHERE repaid > 0;
+    SELECT id, kind, loan_id, payment_id, opened_by, 'migration', at FROM (
+        SELECT disbursement, 'disbursement', loan_id, NULL::uuid, opened_by, taken_at FROM opened
+        UNION ALL
+        SELECT withdrawal, 'withdrawal', NULL::uuid, NULL::uuid, opened_by, taken_at FROM opened
+        UNION ALL
+        SELECT repayment, 'payment', NULL::uuid, payment, opened_by, updated_at
+        FROM opened WHERE repaid > 0
+    ) AS events (id, kind, loan_id, payment_id, opened_by, at);
 
 INSERT INTO entries (journal_id, book, loan_id, direction, amount, balance_after)
     SELECT disbursement, 'receivable', loan_id, 'debit', amount, amount
     FROM opened ORDER BY taken_at, loan_id;
 INSERT INTO entries (journal_id, book, customer_id, direction, amount, balance_after)
-    SELECT disbursement, 'customer', customer_id, 'credit', amount,
-           sum(amount) OVER (PARTITION BY customer_id ORDER BY taken_at, loan_id)
-    FROM opened ORDER BY taken_at, loan_id;
+    SELECT journal_id, 'customer', customer_id, direction, amount, balance_after FROM opened
+    CROSS JOIN LATERAL (VALUES
+        (disbursement, 'credit', amount, 1), (withdrawal, 'debit', 0, 2)
+    ) AS lines (journal_id, direction, balance_after, number)
+    ORDER BY taken_at, loan_id, number;
+INSERT INTO entries (journal_id, book, direction, amount)
+    SELECT withdrawal, 'cash', 'credit', amount FROM opened;
 INSERT INTO entries (journal_id, book, loan_id, direction, amount, balance_after)
     SELECT repayment, 'receivable', loan_id, 'credit', repaid, outstanding
     FROM opened WHERE repaid > 0 ORDER BY updated_at, loan_id;
@@ -84,7 +110,7 @@ INSERT INTO entries (journal_id, book, direction, amount)
     SELECT repayment, 'cash', 'debit', repaid FROM opened WHERE repaid > 0;
 
 INSERT INTO accounts (customer_id, balance)
-    SELECT customer_id, sum(amount) FROM opened GROUP BY customer_id;
+    SELECT DISTINCT customer_id, 0 FROM opened;
 """
 
 
@@ -99,6 +125,7 @@ def upgrade() -> None:
     _create_entries()
     op.execute(UUID7_AT)
     op.execute(OPEN_THE_BOOKS)
+    op.execute(REFUSE_UNBOOKED)
     op.execute(REFUSE_UNBALANCED)
     for table in ("journal", "entries"):
         op.execute(
@@ -114,9 +141,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Only while nothing was booked but the opening: money that has moved since would be lost."""
+    booked = "SELECT EXISTS (SELECT FROM journal WHERE actor_kind <> 'migration')"
+    if op.get_bind().scalar(sa.text(booked)):
+        raise RuntimeError("Money has moved since: without the ledger it would be lost.")
+    op.execute("DROP TRIGGER booked ON loans")
     for table in ("entries", "journal", "payments", "accounts", "kept_answers"):
         op.drop_table(table)
-    op.execute("DROP FUNCTION refuse_unbalanced")
+    for function in ("refuse_unbalanced", "refuse_unbooked"):
+        op.execute(f"DROP FUNCTION {function}")
 
 
 def _money(name: str, *, nullable: bool = False) -> sa.Column[sa.Numeric]:
