@@ -16,11 +16,16 @@ from tests.factories import Caller, created
 
 Names = dict[str, str]
 Found = Callable[[], list[Difference]]
-APPEND_ONLY = ("payments", "journal", "entries")
+GUARDED = ("payments", "journal", "entries", "loans")
 # The checks that would refuse the damage before it is done.
 CONSTRAINTS = """
 SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE contype = 'c' AND conrelid::regclass::text IN ('accounts', 'entries', 'loans')
+"""
+# And the indexes that would refuse it.
+INDEXES = """
+SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index
+WHERE indisunique AND NOT indisprimary AND indrelid::regclass::text IN ('journal', 'payments')
 """
 OPEN_CURSORS = """
 SELECT count(*) FROM pg_cursors WHERE statement LIKE '%FULL OUTER JOIN%' AND NOT is_holdable
@@ -99,11 +104,14 @@ def damage(app: Flask) -> Iterator[Callable[[str, Names], None]]:
 
     def spoil(statements: str, names: Names) -> None:
         with app.app_context(), db.engine.connect() as connection:
-            for table in APPEND_ONLY:
+            for table in GUARDED:
                 connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
             for table, name, definition in connection.execute(text(CONSTRAINTS)).all():
                 dropped.append(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
                 connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+            for name, definition in connection.execute(text(INDEXES)).all():
+                dropped.append(definition)
+                connection.execute(text(f"DROP INDEX {name}"))
             for statement in statements.format(**names).split(";"):
                 assert connection.execute(text(statement)).rowcount > 0, statement
 
@@ -111,10 +119,10 @@ def damage(app: Flask) -> Iterator[Callable[[str, Names], None]]:
     with app.app_context(), db.engine.connect() as connection:
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
         connection.execute(text(f"TRUNCATE {tables} CASCADE"))
-        for table in APPEND_ONLY:
+        for table in GUARDED:
             connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER USER"))
-        for constraint in dropped:
-            connection.execute(text(constraint))
+        for definition in dropped:
+            connection.execute(text(definition))
 
 
 # What is done to the books, and what each check says of it: records by their names, entries by +.
@@ -225,6 +233,68 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "undone payments": [
             "payment <undoing>: undoes COMPLETED external 40.00 of customer <bob> in journal, "
             "but that is COMPLETED external 40.00 of customer <bob> in journal <undone journal>"
+        ],
+    },
+    "UPDATE loans SET taken_at = 'epoch' WHERE id = '{new}';"
+    "UPDATE journal SET loan_id = '{old}' WHERE id = '{new journal}'": {
+        "journals": [
+            "journal <new journal>: lines receivable <new> debit 200.00; customer <ada> "
+            "credit 200.00, but it is a disbursement of 100.00 on <old>",
+        ],
+        "disbursed": [
+            "loan <new>: taken at 1970-01-01 00:00:00+00:00, but it has none",
+        ],
+        "singles": [
+            "disbursement of loan <old>: stands 2 times, at most 1",
+        ],
+    },
+    "UPDATE journal SET payment_id = '{both}' WHERE id = '{account journal}'": {
+        "journals": [
+            "journal <account journal>: lines customer <ada> debit 20.00; receivable <new> "
+            "credit 20.00, but it is a payment of 150.00 external <both>",
+        ],
+        "journals of payments": [
+            "payment <account>: booked by none, by its status payment",
+        ],
+        "singles": [
+            "journal of payment <both>: stands 2 times, at most 1",
+        ],
+    },
+    "UPDATE journal SET reverses = '{typo}' WHERE id = '{undoing journal}'": {
+        "reversals": [
+            "journal <undoing journal>: 0 of cash credit 7.00, by what it reverses 1",
+            "journal <undoing journal>: 0 of customer <ada> debit 7.00, by what it reverses 1",
+            "journal <undoing journal>: 1 of cash credit 40.00, by what it reverses 0",
+            "journal <undoing journal>: 1 of receivable <bobs> debit 40.00, by what it reverses 0",
+        ],
+        "undone": [
+            "journal <undoing journal>: reverses a deposit with a payment of its own, "
+            "which is not done",
+        ],
+        "undone payments": [
+            "payment <undoing>: undoes COMPLETED external 40.00 of customer <bob> in "
+            "journal <typo>, but that is COMPLETED external 40.00 of customer <bob> in "
+            "journal <undone journal>",
+        ],
+        "singles": [
+            "reversal of journal <typo>: stands 2 times, at most 1",
+        ],
+    },
+    "UPDATE payments SET status = 'REVERSED', reverses = '{undone}', paid_at = created_at "
+    "WHERE id = '{rejected}'": {
+        "journals of payments": [
+            "payment <rejected>: booked by none, by its status reversal",
+        ],
+        "undone payments": [
+            "payment <rejected>: undoes COMPLETED external 9999.00 of customer <bob> in "
+            "journal, but that is COMPLETED external 40.00 of customer <bob> in journal "
+            "<undone journal>",
+        ],
+        "singles": [
+            "reversal of payment <undone>: stands 2 times, at most 1",
+        ],
+        "principal": [
+            "all loans: outstanding and paid -9399.00, disbursed 600.00",
         ],
     },
     "UPDATE loans SET outstanding = outstanding - 1 WHERE id = '{bobs}'": {

@@ -8,6 +8,7 @@ All of it on one snapshot, by statements that go through a table each and answer
 - `balances`: what loans owe and accounts hold, now and after each entry, are sums over entries;
   statuses agree with them; and a loan was disbursed exactly where it says so.
 - `payments`: each is booked as its status says; a reversal undoes one payment, by its total.
+- `singles`: what can happen once is there once.
 - `totals`: over everything at once, debits are credits, and what was lent is owed or was paid.
 
 That a record which is referred to exists, and is referred to once, is not asked: PostgreSQL's keys
@@ -22,14 +23,14 @@ from sqlalchemy import Connection, func, select
 
 from app.db import snapshot
 from app.models import Account, Entry, Journal, Loan, Payment
-from app.services.books import balances, journals, payments, totals
+from app.services.books import balances, journals, payments, singles, totals
 from app.services.books.checks import Check, Difference
 
 __all__ = ["CHECKS", "Books", "Check", "Difference", "differences", "opened"]
 
 CHECKS = tuple(
     each
-    for module in (journals, balances, payments, totals)
+    for module in (journals, balances, payments, singles, totals)
     for each in vars(module).values()
     if isinstance(each, Check)
 )

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
 
 from app.models import Account, Direction, Entry, Journal, Loan, LoanStatus
+from app.rules.distribution import NOTHING
 from app.services.books.checks import Differing, check
-from app.services.ledger import NOTHING
 
 OWED = case((Entry.direction == Direction.DEBIT, Entry.amount), else_=-Entry.amount)
 HELD = -OWED

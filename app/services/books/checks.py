@@ -41,7 +41,7 @@ class Check:
     def difference(self, row: Row[Any]) -> Difference:
         return Difference(
             check=self.name,
-            record=f"{self.record} {row.id}".rstrip(),
+            record=f"{self.record} {row.id}".strip(),
             found=self.found.format(_told(row.found)),
             expected=self.expected.format(_told(row.expected)),
         )

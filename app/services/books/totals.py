@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import case, func, literal, select
 
 from app.models import Book, Direction, Entry, Journal, JournalKind, Loan, Payment, PaymentStatus
+from app.rules.distribution import NOTHING
 from app.services.books.checks import Differing, check
-from app.services.ledger import NOTHING
 
 
 @check(
