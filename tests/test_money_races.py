@@ -273,16 +273,6 @@ def test_a_loan_disbursed_at_once_is_credited_once(
     assert (borrower.balance, borrower.debt) == ("10.00", "10.00")
 
 
-def test_activations_sent_at_once_stay_within_a_limit_that_was_lowered(
-    borrower: Borrower, admin: Caller, in_parallel: Parallel
-) -> None:
-    loans = [borrower.approved("10.00") for _ in range(4)]
-    assert admin.patch(f"/customers/{borrower.id}", {"credit_limit": "25.00"}).status_code == 200
-    answers = in_parallel(*(partial(admin.post, f"/loans/{loan}/activate") for loan in loans))
-    assert {answer.status_code for answer in answers} == {422}
-    assert borrower.balance == "0.00"
-
-
 def test_a_customer_is_not_deleted_from_under_a_deposit(
     officer: Caller, in_parallel: Parallel
 ) -> None:

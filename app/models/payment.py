@@ -86,6 +86,11 @@ class Payment(Identified, Base):
         return self.customer.external_id
 
     @property
+    def etag(self) -> str:
+        """As a record's that has a version: being reversed is all that can happen to a payment."""
+        return f'"{self.id.hex}.{2 if self.reversal else 1}"'
+
+    @property
     def reversed_by(self) -> UUID | None:
         """The payment that undid this one."""
         return self.reversal.id if self.reversal else None

@@ -14,8 +14,8 @@ from app.errors import (
     InsufficientFunds,
     StaffOnly,
 )
-from app.schemas.accounts import AccountOut, EntryFilter, EntryOut, MovementIn
-from app.schemas.common import ReasonRequiredIn
+from app.schemas.accounts import AccountOut, EntryOut, MovementIn
+from app.schemas.common import ListFilter, ReasonRequiredIn
 from app.services import accounts
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
@@ -31,7 +31,7 @@ def show(actor: Actor, ref: str) -> object:
 
 
 @bp.get("/entries")
-@endpoint(query=EntryFilter, returns=EntryOut, raises=(CustomerNotFound,))
+@endpoint(query=ListFilter, returns=EntryOut, raises=(CustomerNotFound,))
 def index(actor: Actor, ref: str, query: dict[str, Any]) -> object:
     """List what was booked on a customer's account, newest first."""
     return accounts.entries(actor, ref, **query)

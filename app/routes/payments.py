@@ -13,6 +13,7 @@ from app.errors import (
     PaymentNotFound,
     PaymentNotReversible,
     StaffOnly,
+    Stale,
 )
 from app.schemas.common import ReasonRequiredIn
 from app.schemas.payments import PaymentFilter, PaymentIn, PaymentOut
@@ -56,7 +57,8 @@ def show(actor: Actor, ref: str) -> object:
     returns=PaymentOut,
     status=201,
     location="/payments/{id}",
-    raises=(AdminOnly, PaymentNotFound, PaymentNotReversible, AccountFull),
+    conditional=True,
+    raises=(AdminOnly, PaymentNotFound, PaymentNotReversible, AccountFull, Stale),
 )
 def reverse(actor: Actor, ref: str, body: dict[str, Any]) -> object:
     """Undo a payment by another; the loans it had closed reopen."""

@@ -3,7 +3,6 @@
 from marshmallow import Schema, fields
 
 from app.models import Direction, JournalKind
-from app.schemas.common import ListFilter
 from app.schemas.fields import Choice, ExternalId, Id, Instant, Money, Text
 
 
@@ -18,10 +17,6 @@ class MovementIn(Schema):
     amount = Money(required=True)
     external_id = ExternalId(allow_none=True)
     note = Text(500, allow_none=True)
-
-
-class EntryFilter(ListFilter):
-    """Nothing but the page."""
 
 
 class EntryOut(Schema):

@@ -27,6 +27,8 @@ class PaymentDetailOut(Schema):
 class PaymentOut(Schema):
     """`REJECTED`: more than the whole debt, nothing moved. `REVERSED`: it undoes another."""
 
+    is_tagged = True
+
     id = Id(dump_only=True)
     external_id = fields.String(dump_only=True, allow_none=True)
     customer_id = Id(dump_only=True)

@@ -123,15 +123,26 @@ def lock_loan_and_customer(actor: Actor, ref: str) -> tuple[Loan, Customer]:
 def lock_borrower(actor: Actor, ref: str) -> Customer:
     """The customer who owes a loan, locked before it. Raises LoanNotFound."""
     owner = visible_loans(actor).with_only_columns(Loan.customer_id).where(named(Loan, ref))
-    customer = db.session.scalar(
+    if (customer := _lock_customer(owner)) is None:
+        raise LoanNotFound
+    return customer
+
+
+def lock_payer(actor: Actor, ref: str) -> Customer:
+    """The customer who made a payment, locked. Raises PaymentNotFound."""
+    paid = visible_payments(actor).with_only_columns(Payment.customer_id)
+    if (customer := _lock_customer(paid.where(named(Payment, ref)))) is None:
+        raise PaymentNotFound
+    return customer
+
+
+def _lock_customer(id_: Select[UUID]) -> Customer | None:
+    return db.session.scalar(
         select(Customer)
-        .where(Customer.id.in_(owner))
+        .where(Customer.id.in_(id_))
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    if customer is None:
-        raise LoanNotFound
-    return customer
 
 
 def named(model: type[Customer | Loan | Payment | Journal], ref: str) -> ColumnElement[bool]:

@@ -13,10 +13,11 @@ from app import config
 from app.db import db, transaction
 from app.errors import CustomerNotFound, EntryNotFound, EntryNotReversible
 from app.models import Account, Customer, Entry, Journal, JournalKind
+from app.rules.distribution import NOTHING
 from app.services import audit, ledger
 from app.services.access import find_customer, named, visible_customers
 from app.services.actor import Actor
-from app.services.ledger import CASH, NOTHING, OPPOSITE, Line, credit, debit
+from app.services.ledger import CASH, OPPOSITE, Line, credit, debit
 from app.services.pages import Page, page_of
 
 PAST: Mapping[JournalKind, str] = {
@@ -120,7 +121,8 @@ def _move(actor: Actor, ref: str, kind: JournalKind, amount: Decimal, **told: st
 def _post(actor: Actor, kind: JournalKind, lines: Sequence[Line], **references: Any) -> Entry:
     """Book a movement of the account against the cash; the account's entry."""
     journal, (entry, _) = ledger.post(actor, kind, lines, **references)
-    audit.record(actor, f"account.{PAST[kind]}", journal, amount=str(entry.amount))
+    told = {"customer_id": str(entry.customer_id), "amount": str(entry.amount)}
+    audit.record(actor, f"account.{PAST[kind]}", journal, **told)
     return entry
 
 

@@ -1,12 +1,19 @@
 """Who asks: the caller of a service, and what their role lets them do."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from app.errors import AdminOnly, StaffOnly, Stale, UserOnly
 from app.models import Role
-from app.models.base import Versioned
+
+
+class Tagged(Protocol):
+    """A record with an entity tag."""
+
+    @property
+    def etag(self) -> str: ...
+
 
 Kind = Literal["user", "api-key", "console"]
 
@@ -52,7 +59,7 @@ class Actor:
         if self.kind != "user":
             raise UserOnly
 
-    def must_expect(self, record: Versioned) -> None:
+    def must_expect(self, record: Tagged) -> None:
         """Raise Stale when the caller decided on another version than this one."""
         if self.if_match is None:
             return

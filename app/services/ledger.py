@@ -9,10 +9,10 @@ from app.db import db
 from app.errors import AccountFull, InsufficientFunds
 from app.models import Account, Book, Customer, Direction, Entry, Journal, JournalKind, Loan
 from app.models.loan import MOST
+from app.rules.distribution import NOTHING
 from app.services.actor import Actor
 
 FULL = Decimal(MOST)
-NOTHING = Decimal("0.00")
 OPPOSITE = {Direction.DEBIT: Direction.CREDIT, Direction.CREDIT: Direction.DEBIT}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
@@ -21,14 +21,22 @@ from app.models import (
     PaymentStatus,
 )
 from app.models.base import now
-from app.rules.distribution import Debt, spread
+from app.rules.distribution import NOTHING, Debt, spread
 from app.services import audit, ledger
-from app.services.access import find_customer, find_payment, named, visible_payments, with_payment
+from app.services.access import (
+    find_customer,
+    find_payment,
+    lock_payer,
+    named,
+    visible_payments,
+    with_payment,
+)
 from app.services.actor import Actor
-from app.services.ledger import CASH, NOTHING, credit, debit
+from app.services.ledger import CASH, credit, debit
 from app.services.pages import Page, newest_first, page_of, within_days
 
 Loans = Mapping[UUID, Loan]
+Value = TypeVar("Value")
 
 
 def pay(
@@ -97,13 +105,14 @@ def find(actor: Actor, ref: str) -> Payment:
 def reverse(actor: Actor, ref: str, *, reason: str) -> Payment:
     """Undo a payment, once, by a payment that puts back what it took from each loan.
 
-    Loans that it had closed are reopened; what was paid later stays. Raises PaymentNotFound,
+    Loans that it had closed are reopened; what was paid later stays. Raises PaymentNotFound, Stale,
     PaymentNotReversible, AccountFull.
     """
     actor.must_be_admin()
     with transaction():
+        payer = lock_payer(actor, ref)
         undone = find_payment(actor, ref)
-        payer = find_customer(actor, str(undone.customer_id), lock=True)
+        actor.must_expect(undone)
         _must_stand(undone)
         from_account = undone.source == PaymentSource.ACCOUNT
         account = ledger.lock_account(payer) if from_account else CASH
@@ -124,9 +133,8 @@ def reverse(actor: Actor, ref: str, *, reason: str) -> Payment:
 
 def _settle(actor: Actor, payment: Payment, account: ledger.Target, loans: Loans) -> None:
     debts = [
-        Debt(loan_id=loan.id, taken_at=loan.taken_at, outstanding=loan.outstanding)
+        Debt(loan_id=loan.id, taken_at=_known(loan.taken_at), outstanding=loan.outstanding)
         for loan in loans.values()
-        if loan.taken_at is not None
     ]
     shares = [
         (loans[share.debt.loan_id], share.amount) for share in spread(payment.total_amount, debts)
@@ -144,9 +152,7 @@ def _restore(
     actor: Actor, payment: Payment, undone: Payment, account: ledger.Target, loans: Loans
 ) -> None:
     lines = [
-        debit(loans[detail.loan_id], detail.amount)
-        for detail in undone.payment_details
-        if detail.loan_id is not None
+        debit(loans[_known(detail.loan_id)], detail.amount) for detail in undone.payment_details
     ]
     sink = credit(account, payment.total_amount)
     _, (_, *details) = ledger.post(
@@ -159,7 +165,7 @@ def _restore(
     )
     for loan in loans.values():
         if loan.status == LoanStatus.PAID:
-            loan.reopen(by=actor.id, reason=payment.reason or "")
+            loan.reopen(by=actor.id, reason=_known(payment.reason))
     set_committed_value(payment, "payment_details", details)
 
 
@@ -183,7 +189,7 @@ def _must_stand(payment: Payment) -> None:
     """Raise PaymentNotReversible for what moved nothing, or was undone; its customer is locked."""
     if payment.status != PaymentStatus.COMPLETED:
         raise PaymentNotReversible(f"A payment that is {payment.status} is not reversed.")
-    if db.session.scalar(select(Payment.id).where(Payment.reverses == payment.id)) is not None:
+    if payment.reversal is not None:
         raise PaymentNotReversible("It has been reversed before.")
 
 
@@ -201,3 +207,9 @@ def _locked(*conditions: Any) -> Loans:
     query = select(Loan).where(*conditions).order_by(Loan.id)
     query = query.with_for_update().execution_options(populate_existing=True)
     return {loan.id: loan for loan in db.session.scalars(query)}
+
+
+def _known(value: Value | None) -> Value:
+    """What a constraint of the database says is there."""
+    assert value is not None  # noqa: S101
+    return value

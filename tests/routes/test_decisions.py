@@ -175,3 +175,14 @@ def test_only_admins_decide(officer: Caller, applicant: Caller, deed: str) -> No
         loan = caller.make_loan()
         assert caller.post(f"/loans/{loan['id']}/{deed}", WHY).status_code == 403
         assert caller.patch(f"/loans/{loan['id']}", {"status": "APPROVED"}).status_code == 403
+
+
+def test_an_approved_loan_beyond_a_limit_that_was_lowered_is_not_disbursed(admin: Caller) -> None:
+    customer = admin.make_customer()
+    path = f"/loans/{admin.make_loan(customer, amount='30.00')['id']}"
+    assert admin.post(f"{path}/approve").status_code == 200
+    assert admin.patch(f"/customers/{customer['id']}", {"credit_limit": "25.00"}).status_code == 200
+    refused = admin.post(f"{path}/activate")
+    assert (refused.status_code, refused.json["code"]) == (422, "credit-limit-exceeded")
+    assert admin.get(path).json["status"] == "APPROVED"
+    assert admin.get(f"/customers/{customer['id']}/account").json["balance"] == "0.00"

@@ -396,6 +396,17 @@ def test_a_payment_is_not_reversed_twice(app: Flask, admin: Caller, debt: dict[s
     assert fingerprint(app) == before
 
 
+def test_a_payments_tag_tells_whether_it_was_undone(admin: Caller, debt: dict[str, Any]) -> None:
+    payment = admin.pay(debt["customer_id"], "10.00")
+    path = f"/payments/{payment['id']}"
+    tag = admin.get(path).headers["ETag"]
+    assert admin.get(path, headers={"If-None-Match": tag}).status_code == 304
+    assert admin.post(f"{path}/reverse", WHY, headers={"If-Match": '"stale"'}).status_code == 412
+    assert admin.post(f"{path}/reverse", WHY, headers={"If-Match": tag}).status_code == 201
+    assert admin.get(path, headers={"If-None-Match": tag}).status_code == 200
+    assert admin.post(f"{path}/reverse", WHY, headers={"If-Match": tag}).status_code == 412
+
+
 def test_what_moved_nothing_and_what_undoes_another_are_not_reversed(
     app: Flask, admin: Caller, debt: dict[str, Any]
 ) -> None:
