@@ -28,6 +28,8 @@ NONCE_BYTES = 12
 IN_ONE_WAY = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 KEY = re.compile(r"[ -~]{1,255}")
 LONGEST_REFUSAL = 16_384
+# For want of a role, the present tag, or patience: with these the same request is another.
+PASSING = frozenset((403, 412, 429))
 
 
 def key_of(asked: Request) -> str | None:
@@ -43,8 +45,9 @@ def once(
 ) -> Response:
     """What `respond` answers, refusals included, or what was answered first to the same key.
 
-    What is worth another try is not kept: 429, and what leaves as an exception. Nor is a refusal
-    of nobody in particular or at great length, by which anyone could fill the database.
+    What is worth another try is not kept: what leaves as an exception, and the refusals whose cause
+    is not in the request. Nor is a refusal of nobody in particular or at great length, by which
+    anyone could fill the database.
     """
     caller = actor.id if actor else NOBODY
     seal = _Seal(caller, key)
@@ -71,7 +74,7 @@ def _is_kept(response: Response, actor: Actor | None) -> bool:
     if response.status_code < 400:
         return True
     is_short = len(response.get_data()) <= LONGEST_REFUSAL
-    return actor is not None and is_short and response.status_code != 429
+    return actor is not None and is_short and response.status_code not in PASSING
 
 
 class _Seal:
