@@ -28,9 +28,9 @@ KEYED = (
         ON_KEYS,
     ),
     Mutant(
-        "keys: 429 is not kept",
+        "keys: a refusal whose cause is not in the request is not kept",
         KEYS,
-        " and response.status_code != 429",
+        " and response.status_code not in PASSING",
         "",
         ON_KEYS,
     ),

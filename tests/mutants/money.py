@@ -25,8 +25,9 @@ LOCKED = (
     Mutant(
         "money: the customer's lock when a payment is reversed",
         PAYMENTS,
-        "find_customer(actor, str(undone.customer_id), lock=True)",
-        "find_customer(actor, str(undone.customer_id))",
+        "        payer = lock_payer(actor, ref)\n        undone = find_payment(actor, ref)\n",
+        "        undone = find_payment(actor, ref)\n"
+        "        payer = find_customer(actor, str(undone.customer_id))\n",
         f"{RACES} -k 'reversed_once or leave_what_is_owed'",
     ),
     Mutant(
@@ -37,11 +38,25 @@ LOCKED = (
         f"{RACES} -k 'first_deposits or deleted_from_under or leave_their_difference'",
     ),
     Mutant(
-        "money: the customer's lock when a loan is disbursed",
-        ACCESS,
-        "        .with_for_update()\n        .execution_options(populate_existing=True)",
-        "        .execution_options(populate_existing=True)",
-        f"{RACES} -k 'disbursed or money_follows_one'",
+        "money: the account's lock",
+        LEDGER,
+        "with_for_update=True, populate_existing=True",
+        "populate_existing=True",
+        "tests/services/test_lock_order.py",
+    ),
+    Mutant(
+        "money: the loans' locks",
+        PAYMENTS,
+        "query = query.with_for_update().execution",
+        "query = query.execution",
+        "tests/services/test_lock_order.py",
+    ),
+    Mutant(
+        "money: the order of the loans' locks",
+        PAYMENTS,
+        "select(Loan).where(*conditions).order_by(Loan.id)",
+        "select(Loan).where(*conditions)",
+        "tests/services/test_lock_order.py",
     ),
 )
 
@@ -59,6 +74,13 @@ REFUSED_BY_POSTGRESQL = (
         BALANCED.format('("journal", "entries")'),
         BALANCED.format('("entries",)'),
         ON_LEDGER,
+    ),
+    Mutant(
+        "money: PostgreSQL refuses a disbursement without a journal",
+        TABLES,
+        "WHEN (NEW.taken_at IS NOT NULL)",
+        "WHEN (NEW.taken_at IS NULL)",
+        "tests/test_migrations.py -k cannot_disburse_past_it",
     ),
     *(
         Mutant(
