@@ -198,6 +198,8 @@ def _translated(cause: psycopg.Error) -> DomainError | None:
         return Contended()
     if state in ("55P03", "57014"):
         return DatabaseBusy()
+    if state == "25006":  # read-only: a standby, or a server without room left to write
+        return DatabaseAway()
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         return DatabaseAway()
     return None

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import delete, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, InternalError
+from sqlalchemy.exc import IntegrityError
 
 from app.db import Base, _refusals, after_commit, db, snapshot, transaction, whole
 from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
@@ -134,6 +135,7 @@ def test_every_refusal_names_a_constraint_that_exists() -> None:
         ("57014", DatabaseBusy),
         ("57P01", DatabaseAway),
         ("53300", DatabaseAway),
+        ("25006", DatabaseAway),
     ],
 )
 def test_what_postgresql_reports_becomes_an_error_of_the_house(
@@ -217,8 +219,9 @@ def test_a_snapshot_is_read_for_longer_than_a_statement_may_take(
 def test_a_snapshot_cannot_write() -> None:
     with snapshot() as view:
         view.execution_options(stream_results=False, yield_per=None)
-        with pytest.raises(InternalError, match="read-only"):
+        with pytest.raises(DatabaseAway) as refused:
             view.execute(delete(LoginFailures))
+        assert isinstance(refused.value.__cause__, ReadOnlySqlTransaction)
 
 
 @pytest.mark.usefixtures("context")
