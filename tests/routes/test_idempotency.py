@@ -79,13 +79,13 @@ def deeds(debt: dict[str, Any], loan: dict[str, Any]) -> dict[str, tuple[str, An
     }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("customer", "application", "approval", "activation", "payment", "overpayment"),
-        *("deposit", "withdrawal", "user", "API key", "password"),
-    ],
+DEEDS = (
+    *("customer", "application", "approval", "activation", "payment", "overpayment"),
+    *("deposit", "withdrawal", "user", "API key", "password"),
 )
+
+
+@pytest.mark.parametrize("name", DEEDS)
 def test_the_first_answer_is_given_again_byte_for_byte_and_nothing_done_again(
     app: Flask, admin: Caller, deeds: dict[str, tuple[str, Any]], name: str
 ) -> None:
@@ -98,6 +98,18 @@ def test_the_first_answer_is_given_again_byte_for_byte_and_nothing_done_again(
     assert [was_replayed(answer) for answer in (first, second, third)] == [False, True, True]
     assert REPLAYED not in first.headers
     assert fingerprint(app) == after
+
+
+@pytest.mark.parametrize("name", DEEDS)
+def test_one_connection_is_enough_for_claim_deed_and_answer(
+    make_app: Callable[..., Flask],
+    admin: Caller,
+    deeds: dict[str, tuple[str, Any]],
+    name: str,
+) -> None:
+    app = make_app(DATABASE_POOL_SIZE="1", DATABASE_POOL_TIMEOUT="1")
+    answer = send(Caller(app, admin.headers), *deeds[name])
+    assert answer.status_code < 300, answer.text
 
 
 def test_location_and_tag_are_given_again(admin: Caller) -> None:
