@@ -27,7 +27,7 @@ NONCE_BYTES = 12
 # Numerals are dataclasses, which orjson would write as objects of its own.
 IN_ONE_WAY = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 KEY = re.compile(r"[ -~]{1,255}")
-LONGEST_REFUSAL = 16_384
+LONGEST_REFUSAL = 4_096
 # For want of a role, the present tag, or patience: with these the same request is another.
 PASSING = frozenset((403, 412, 429))
 
@@ -115,6 +115,10 @@ def _number(value: Any) -> orjson.Fragment:
     """A JSON number by its value alone: 10, 10.0 and 1e1 are the same."""
     if not isinstance(value, Numeral):
         raise TypeError(f"{value!r} is no JSON")
+    if (
+        value.literal.isdigit() and value.literal[-1] != "0"
+    ):  # as most are; a body may have a million
+        return orjson.Fragment(f"{value.literal}e0")
     try:
         sign, digits, exponent = Decimal(value.literal).as_tuple()
     except InvalidOperation:  # of an exponent that no amount has

@@ -16,7 +16,7 @@ from tests.factories import Caller, created
 
 Names = dict[str, str]
 Found = Callable[[], list[Difference]]
-GUARDED = ("payments", "journal", "entries", "loans")
+GUARDED = ("payments", "journal", "entries", "loans", "audit_events")
 # The checks that would refuse the damage before it is done.
 CONSTRAINTS = """
 SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -247,6 +247,9 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         "singles": [
             "disbursement of loan <old>: stands 2 times, at most 1",
         ],
+        "deeds": [
+            "audit event +: tells of loan.activated <new>, of which the books have nothing",
+        ],
     },
     "UPDATE journal SET payment_id = '{both}' WHERE id = '{account journal}'": {
         "journals": [
@@ -295,6 +298,17 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
         ],
         "principal": [
             "all loans: outstanding and paid -9399.00, disbursed 600.00",
+        ],
+    },
+    "DELETE FROM payments WHERE id = '{rejected}'": {
+        "deeds": [
+            "audit event +: tells of payment.rejected <rejected>, of which the books have nothing"
+        ],
+    },
+    "UPDATE audit_events SET subject_id = '{carol}' WHERE subject_id IN ('{bobs}', '{deposit}')": {
+        "deeds": [
+            "audit event +: tells of account.deposited <carol>, of which the books have nothing",
+            "audit event +: tells of loan.activated <carol>, of which the books have nothing",
         ],
     },
     "UPDATE loans SET outstanding = outstanding - 1 WHERE id = '{bobs}'": {
@@ -348,7 +362,7 @@ def test_damage_is_found_and_nothing_else_is(
     named = {identity: f"<{name}>" for name, identity in book.items()}
     told: dict[str, list[str]] = {}
     for difference in found():
-        line = re.sub(r"entry \d+", "entry +", str(difference))
+        line = re.sub(r"(entry|audit event) [0-9a-f-]+", r"\1 +", str(difference))
         line = re.sub(r"[0-9a-f-]{36}", lambda each: named[each[0]], line)
         told.setdefault(difference.check, []).append(line)
     assert {name: sorted(lines) for name, lines in told.items()} == DAMAGES[statements]

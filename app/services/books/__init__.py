@@ -9,6 +9,7 @@ All of it on one snapshot, by statements that go through a table each and answer
   statuses agree with them; and a loan was disbursed exactly where it says so.
 - `payments`: each is booked as its status says; a reversal undoes one payment, by its total.
 - `singles`: what can happen once is there once.
+- `deeds`: what the audit trail tells of is there.
 - `totals`: over everything at once, debits are credits, and what was lent is owed or was paid.
 
 That a record which is referred to exists, and is referred to once, is not asked: PostgreSQL's keys
@@ -22,15 +23,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from app.db import snapshot
-from app.models import Account, Entry, Journal, Loan, Payment
-from app.services.books import balances, journals, payments, singles, totals
+from app.models import Account, AuditEvent, Entry, Journal, Loan, Payment
+from app.services.books import balances, deeds, journals, payments, singles, totals
 from app.services.books.checks import Check, Difference
 
 __all__ = ["CHECKS", "Books", "Check", "Difference", "differences", "opened"]
 
 CHECKS = tuple(
     each
-    for module in (journals, balances, payments, singles, totals)
+    for module in (journals, balances, payments, singles, deeds, totals)
     for each in vars(module).values()
     if isinstance(each, Check)
 )
@@ -40,6 +41,7 @@ COUNTED = {
     "loans": Loan,
     "accounts": Account,
     "payments": Payment,
+    "audit events": AuditEvent,
 }
 # Whole tables are joined and sorted, every row is wanted, and there are few statements.
 SETTINGS = {"work_mem": "64MB", "cursor_tuple_fraction": "1", "jit": "off"}
