@@ -20,7 +20,7 @@ LOCKED = (
         PAYMENTS,
         "payer = find_customer(actor, customer, lock=True)",
         "payer = find_customer(actor, customer)",
-        f"{RACES} -k 'every_cent or exceed_the_debt_together'",
+        "tests/services/test_lock_order.py",
     ),
     Mutant(
         "money: the customer's lock when a payment is reversed",
@@ -204,7 +204,7 @@ UNDONE = (
         LOAN,
         "    LoanStatus.PAID: frozenset(),",
         "    LoanStatus.PAID: frozenset((LoanStatus.ACTIVE,)),",
-        "tests/routes/test_decisions.py tests/routes/test_payments.py",
+        f"{ON_PAYMENTS} -k not_disbursed_again",
     ),
     Mutant(
         "money: what moved nothing is not reversed",

@@ -396,6 +396,13 @@ def test_a_payment_is_not_reversed_twice(app: Flask, admin: Caller, debt: dict[s
     assert fingerprint(app) == before
 
 
+def test_a_paid_loan_is_not_disbursed_again(admin: Caller, debt: dict[str, Any]) -> None:
+    admin.pay(debt["customer_id"], "100.00")
+    refused = admin.post(f"/loans/{debt['id']}/activate")
+    assert refusal(refused) == (409, "illegal-transition")
+    assert state(admin, debt) == [("PAID", "0.00")]
+
+
 def test_a_payments_tag_tells_whether_it_was_undone(admin: Caller, debt: dict[str, Any]) -> None:
     payment = admin.pay(debt["customer_id"], "10.00")
     path = f"/payments/{payment['id']}"
