@@ -1,6 +1,7 @@
 """Telling the admins: who, of what, once, and with nobody waiting for it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from tests.post_office import PostOffice, closed, logged, mute, opened
 
 MakeApp = Callable[..., Flask]
 OUT_OF_THE_ORDINARY = "9000000.00"
+# In which any three digits may stand.
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ROOT = Path(__file__).parents[2]
 
 
@@ -203,10 +206,10 @@ def test_of_what_a_rule_found_the_mail_names_rule_and_severity_alone(
         assert deliver(app) == 2
     flags = loan["fraud_flags"]
     assert {found["rule"] for found in flags} == set(RULES)
-    mails = [str(office.letter().message) for _ in range(2)]
+    mails = [ID.sub("", str(office.letter().message)) for _ in range(2)]
     told = [found["reason"] for found in flags]
     told += [str(value) for found in flags for value in found["evidence"].values()]
-    telling = [words for words in told if len(words) > 2]  # a count may stand in any id
+    telling = [words for words in told if len(words) > 2]  # a count may stand in any date
     assert {"mailinator.com", OUT_OF_THE_ORDINARY, "71234.56", "30123.45"} < set(telling)
     telling += ["5550199", "0199", "5000000", "mailinator", "9000000", "71234", "30123"]
     assert [words for words in telling if words in "".join(mails)] == []
