@@ -14,7 +14,7 @@ from tests.factories import Caller
 
 Made = TypeVar("Made", Loan, Payment, Entry)
 WITHOUT_KEY = 4  # every fourth request carries no key
-_numbers = count(1)
+_keys = count(1)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Twins:
     def __init__(self, admin: Caller) -> None:
         self.admin = admin
         self.sent: list[Sent] = []
+        # A life's own: what one does must not depend on those before it.
+        self._steps = count(1)
 
     def opened(self, limit: int | None) -> Customer:
         values = {} if limit is None else {"credit_limit": shown(limit)}
@@ -73,8 +75,7 @@ class Twins:
             made = act()
         except Refused as refusal:
             status, code = refusal.status, refusal.code
-        number = next(_numbers)
-        key = f"step {number}" if number % WITHOUT_KEY else None
+        key = f"step {next(_keys)}" if next(self._steps) % WITHOUT_KEY else None
         answer = self._post(path, body, key)
         assert (answer.status_code, answer.json.get("code")) == (status, code), answer.json
         if key:
