@@ -189,7 +189,8 @@ def _run_all(hooks: Iterable[Hook]) -> None:
             log.exception("a hook after the commit failed")
 
 
-def _translated(cause: psycopg.Error) -> DomainError | None:
+def translated(cause: psycopg.Error) -> DomainError | None:
+    """The refusal that an error of the driver means; None for a bug."""
     state = cause.sqlstate or ""
     if isinstance(cause, psycopg.IntegrityError):
         refusal = _refusals.get(cause.diag.constraint_name or "")
@@ -208,7 +209,7 @@ def _translated(cause: psycopg.Error) -> DomainError | None:
 @event.listens_for(Engine, "handle_error")
 def _translate(context: ExceptionContext) -> BaseException | None:
     cause = context.original_exception
-    return _translated(cause) if isinstance(cause, psycopg.Error) else None
+    return translated(cause) if isinstance(cause, psycopg.Error) else None
 
 
 @event.listens_for(Session, "before_flush")

@@ -5,13 +5,14 @@ from itertools import chain
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, inspect, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, inspect, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.db import db
 from app.errors import CustomerNotFound, LoanNotFound, PaymentNotFound
 from app.models import Customer, Entry, FraudFlag, Journal, Loan, Payment
+from app.reading import Reading
 from app.services.actor import Actor
 
 Record = TypeVar("Record", Customer, Loan)
@@ -76,7 +77,7 @@ def find_loan(actor: Actor, ref: str, *, lock: bool = False) -> Loan:
     return loan
 
 
-def read_loan(actor: Actor, ref: str) -> Row[Any]:
+def read_loan(actor: Actor, ref: str) -> Any:
     """What a client is shown of a loan, as one plain row: half the work of an object.
 
     It has the loan's columns, its `etag`, `customer_external_id`, and the open `fraud_flags` as
@@ -84,8 +85,7 @@ def read_loan(actor: Actor, ref: str) -> Row[Any]:
     """
     key = _key(ref)
     query = _loan_row_query(actor.is_staff, isinstance(key, UUID))
-    asked = {"ref": key, "actor_id": actor.id}
-    row = db.session.connection().execute(query, asked).one_or_none()
+    row = query.row(ref=key, actor_id=actor.id)
     if row is None:
         raise LoanNotFound
     return row
@@ -190,7 +190,7 @@ def _loan_query(sees_all: bool, by_id: bool, lock: bool) -> Select[Loan]:
 
 
 @cache
-def _loan_row_query(sees_all: bool, by_id: bool) -> Select[Any]:
+def _loan_row_query(sees_all: bool, by_id: bool) -> Reading:
     name = Loan.id if by_id else Loan.external_id
     flags = (
         select(func.coalesce(func.jsonb_agg(_FLAG_SHOWN), text("'[]'")))
@@ -198,7 +198,7 @@ def _loan_row_query(sees_all: bool, by_id: bool) -> Select[Any]:
         .correlate(Loan)
         .scalar_subquery()
     )
-    return (
+    return Reading(
         _visible(Loan, sees_all)
         .with_only_columns(
             *inspect(Loan).local_table.columns,

@@ -12,12 +12,13 @@ from app.db import Base, db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
 from app.models import LoginSession, Role, User
 from app.models.base import now
+from app.reading import Reading
 from app.services import audit, login_failures, passwords
 from app.services.actor import Actor
 
 # On the tables and built once, because every request asks it.
 _users, _sessions = Base.metadata.tables["users"], Base.metadata.tables["login_sessions"]
-_ROLE_OF_BEARER = (
+_ROLE_OF_BEARER = Reading(
     select(_users.c.role)
     .join(_sessions, _sessions.c.user_id == _users.c.id)
     .where(
@@ -68,11 +69,10 @@ def bearer(user_id: UUID, session_id: UUID) -> Actor:
 
     Raises Unauthenticated.
     """
-    asked = {"user_id": user_id, "session_id": session_id, "now": now()}
-    role = db.session.connection().execute(_ROLE_OF_BEARER, asked).scalar_one_or_none()
-    if role is None:
+    found = _ROLE_OF_BEARER.row(user_id=user_id, session_id=session_id, now=now())
+    if found is None:
         raise Unauthenticated("This session has ended.")
-    return Actor(id=user_id, role=Role(role), session_id=session_id)
+    return Actor(id=user_id, role=Role(found.role), session_id=session_id)
 
 
 def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:

@@ -5,8 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row
-
 from app.db import db, transaction
 from app.errors import CustomerInactive, LoanNotEditable
 from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
@@ -93,7 +91,7 @@ def search(
     )
 
 
-def find(actor: Actor, ref: str) -> Row[Any]:
+def find(actor: Actor, ref: str) -> Any:
     """The loan of that id or external id, as it is shown. Raises LoanNotFound."""
     return read_loan(actor, ref)
 

@@ -6,7 +6,6 @@ from functools import cache, wraps
 from pathlib import PurePath
 from typing import Any
 
-import orjson
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
@@ -17,6 +16,7 @@ from app.services.pages import Page
 from app.web import bodies, csv, idempotency, paging
 from app.web.identity import Credential, identify, refresh_token
 from app.web.remembered import Cached
+from app.web.shown import json, shower
 from app.web.tokens import Bearer
 
 RUNS = 3
@@ -144,10 +144,13 @@ class Contract:
         if self.table and _wants_csv():
             return csv.download(self.table(result), f"{PurePath(request.path).name}.csv")
         page = result if isinstance(result, Page) else None
-        rows = page.items if page else result
-        shown = _compiled(self.returns).dump(rows, many=self.many or page is not None)
+        show = shower(self.returns)
+        if page is not None or self.many:
+            shown: Any = [show(record) for record in (page.items if page else result)]
+        else:
+            shown = show(result)
         status = 503 if self.is_down and self.is_down(result) else self.status
-        response = Response(orjson.dumps(shown), status, mimetype="application/json")
+        response = Response(json(shown), status, mimetype="application/json")
         if page is not None:
             paging.describe(response, request, page)
         if self.location:

@@ -3,9 +3,11 @@
 import logging
 import re
 import sys
+from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 from uuid import uuid4
 
 import orjson
@@ -16,6 +18,17 @@ from app.config import Settings
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = logging.getLogger(__name__)
+_root = logging.getLogger("app")
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes what loggers say, and lines that are ready."""
+
+    def write(self, line: bytes) -> None:
+        """Write one line. A log that cannot be written fails no request."""
+        with self.lock or nullcontext(), suppress(OSError, ValueError):
+            self.stream.write(line.decode() + self.terminator)
+            self.flush()
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -34,17 +47,30 @@ def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
-    duration = round((perf_counter() - g.began_at) * 1000, 1)
-    log.info(
-        "request",
-        extra={
+    if log.isEnabledFor(logging.INFO):
+        _write_request(response)
+    return response
+
+
+def _write_request(response: Response) -> None:
+    """The line of a request, as a logger would write it, without a logger's ado for each."""
+    line = orjson.dumps(
+        {
             "method": request.method,
             "route": request.url_rule.rule if request.url_rule else None,
             "status": response.status_code,
-            "ms": duration,
+            "ms": round((perf_counter() - g.began_at) * 1000, 1),
+            "event": "request",
+            "level": "info",
+            "logger": __name__,
+            "timestamp": datetime.now(UTC),
+            "request_id": g.request_id,
         },
+        option=orjson.OPT_UTC_Z,
     )
-    return response
+    for handler in _root.handlers:
+        if isinstance(handler, Lines):
+            handler.write(line)
 
 
 def _as_json(event: Any, **_: Any) -> str:
@@ -81,12 +107,11 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(serializer=_as_json),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Lines(sys.stderr)
     handler.setFormatter(formatter)
-    root = logging.getLogger("app")
-    root.handlers = [handler]
-    root.propagate = False
-    root.setLevel(level)
+    _root.handlers = [handler]
+    _root.propagate = False
+    _root.setLevel(level)
 
 
 def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
