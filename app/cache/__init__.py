@@ -61,6 +61,11 @@ class Key:
     def lock(self) -> str:
         return f"{self}:lock"
 
+    @property
+    def tag(self) -> str:
+        """A name for the value that tells nothing of it."""
+        return sha256(str(self).encode()).hexdigest()[:32]
+
     def __str__(self) -> str:
         return f"loans:{release.digest()}:{self.namespace.name}:{self.digest}"
 

@@ -7,8 +7,9 @@ from flask import Blueprint, Response, current_app, render_template, send_from_d
 
 from app.services import health
 from app.web import openapi
-from app.web.endpoint import endpoint, tagged
+from app.web.endpoint import endpoint
 from app.web.identity import Credential
+from app.web.tags import tagged
 
 bp = Blueprint("docs", __name__)
 

@@ -23,7 +23,8 @@ class Actor:
     """The caller of a service: a user in a log-in session, an API key, or the command line.
 
     `if_match` is the entity tag the caller decided on, if they named one; `request_id` and
-    `address` go into the audit trail.
+    `address` go into the audit trail. `generation` is that of the topic their answer may be cached
+    by, as it was when they were recognized.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class Actor:
     if_match: str | None = None
     request_id: str | None = None
     address: str | None = None
+    generation: str | None = None
 
     @property
     def is_admin(self) -> bool:

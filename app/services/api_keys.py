@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from secrets import token_urlsafe
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from app.db import db, transaction
 from app.errors import ApiKeyNotFound, Unauthenticated
 from app.models import ApiKey, Role
 from app.models.base import now
-from app.services import audit
+from app.reading import Reading
+from app.services import audit, generations
 from app.services.actor import Actor
+from app.services.generations import Topic
 from app.services.pages import Page, newest_first, page_of
 
 PREFIX_LENGTH = 11
@@ -67,20 +70,29 @@ def revoke(actor: Actor, key_id: UUID) -> None:
         audit.record(actor, "api_key.revoked", key)
 
 
-def holder(secret: str) -> Actor:
-    """The actor of a key, as the key stands at this moment. Raises Unauthenticated."""
-    found = db.session.execute(
-        select(ApiKey.id, ApiKey.role, ApiKey.last_used_at).where(
-            ApiKey.digest == _digest(secret),
-            ApiKey.revoked_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),
-        )
-    ).one_or_none()
+def holder(secret: str, topic: Topic | None = None) -> Actor:
+    """The actor of a key, as the key stands at this moment, with the topic's generation.
+
+    Raises Unauthenticated.
+    """
+    found = _holder(topic).row(digest=_digest(secret), now=now())
     if found is None:
         raise Unauthenticated("This API key is not good.")
     if found.last_used_at is None or found.last_used_at < now() - USE_NOTED_EVERY:
         _note_use(found.id)
-    return Actor(id=found.id, role=Role(found.role), kind="api-key")
+    role = Role(found.role)
+    return Actor(id=found.id, role=role, kind="api-key", generation=found.generation)
+
+
+@cache
+def _holder(topic: Topic | None) -> Reading:
+    return Reading(
+        select(ApiKey.id, ApiKey.role, ApiKey.last_used_at, generations.read_along(topic)).where(
+            ApiKey.digest == bindparam("digest"),
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
+        )
+    )
 
 
 def _note_use(key_id: UUID) -> None:

@@ -2,33 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, func, select, update
 from uuid_utils.compat import uuid7
 
 from app import config
-from app.db import Base, db, transaction
+from app.db import db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
 from app.models import LoginSession, Role, User
 from app.models.base import now
 from app.reading import Reading
-from app.services import audit, login_failures, passwords
+from app.services import audit, generations, login_failures, passwords
 from app.services.actor import Actor
-
-# On the tables and built once, because every request asks it.
-_users, _sessions = Base.metadata.tables["users"], Base.metadata.tables["login_sessions"]
-_ROLE_OF_BEARER = Reading(
-    select(_users.c.role)
-    .join(_sessions, _sessions.c.user_id == _users.c.id)
-    .where(
-        _sessions.c.id == bindparam("session_id"),
-        _sessions.c.ended_at.is_(None),
-        _sessions.c.expires_at > bindparam("now"),
-        _users.c.id == bindparam("user_id"),
-        _users.c.is_active,
-    )
-)
+from app.services.generations import Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +52,17 @@ def log_in(
     return Grant(user.id, session.id, session.refresh_id)
 
 
-def bearer(user_id: UUID, session_id: UUID) -> Actor:
+def bearer(user_id: UUID, session_id: UUID, topic: Topic | None = None) -> Actor:
     """The actor of an access token, judged by the session, the user and the role of this moment.
 
-    Raises Unauthenticated.
+    In the same look at the database, the generation of the topic. Raises Unauthenticated.
     """
-    found = _ROLE_OF_BEARER.row(user_id=user_id, session_id=session_id, now=now())
+    found = _bearer(topic).row(user_id=user_id, session_id=session_id, now=now())
     if found is None:
         raise Unauthenticated("This session has ended.")
-    return Actor(id=user_id, role=Role(found.role), session_id=session_id)
+    return Actor(
+        id=user_id, role=Role(found.role), session_id=session_id, generation=found.generation
+    )
 
 
 def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
@@ -110,6 +100,21 @@ def end_sessions(*conditions: ColumnElement[bool]) -> None:
         update(LoginSession)
         .where(LoginSession.ended_at.is_(None), *conditions)
         .values(ended_at=now())
+    )
+
+
+@cache
+def _bearer(topic: Topic | None) -> Reading:
+    return Reading(
+        select(User.role, generations.read_along(topic))
+        .join(LoginSession, LoginSession.user_id == User.id)
+        .where(
+            LoginSession.id == bindparam("session_id"),
+            LoginSession.ended_at.is_(None),
+            LoginSession.expires_at > bindparam("now"),
+            User.id == bindparam("user_id"),
+            User.is_active,
+        )
     )
 
 

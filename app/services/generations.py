@@ -5,24 +5,31 @@ computed so may be answered to whoever finds the same generation: no write came 
 """
 
 from functools import cache
-from typing import Any
 
-from sqlalchemy import Select, String, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, String, cast, func, literal_column, select
 
-from app.db import db
 from app.models.generation import Generation, Topic
+from app.reading import Reading
 
-__all__ = ["Topic", "current"]
+__all__ = ["Topic", "current", "read_along"]
 
 
 def current(topic: Topic) -> str | None:
     """The generation of this moment; None when there is none, and nothing may be cached."""
-    generation: str | None = db.session.connection().execute(_query(topic)).scalar()
-    return generation
+    found: str | None = _reading(topic).rows()[0].generation
+    return found
+
+
+def read_along(topic: Topic | None) -> ColumnElement[str | None]:
+    """The column `generation`, for a statement that is sent anyway; NULL of no topic."""
+    if topic is None:
+        return literal_column("NULL::text").label("generation")
+    # In any order: the rows keep theirs until one of them changes.
+    tokens = func.string_agg(cast(Generation.token, String), literal_column("','"))
+    of_topic = select(tokens).where(Generation.topic == literal_column(f"'{topic}'"))
+    return of_topic.scalar_subquery().label("generation")
 
 
 @cache
-def _query(topic: Topic) -> Select[Any]:
-    # In any order: the rows keep theirs until one of them changes.
-    tokens = func.string_agg(cast(Generation.token, String), literal_column("','"))
-    return select(tokens).where(Generation.topic == topic)
+def _reading(topic: Topic) -> Reading:
+    return Reading(select(read_along(topic)))

@@ -17,6 +17,7 @@ from app.web import bodies, csv, idempotency, paging
 from app.web.identity import Credential, identify, refresh_token
 from app.web.remembered import Cached
 from app.web.shown import json, shower
+from app.web.tags import tagged
 from app.web.tokens import Bearer
 
 RUNS = 3
@@ -92,7 +93,11 @@ class Contract:
             return ()
         if self.credential is Credential.REFRESH:
             return (refresh_token(request),)
-        actor = identify(request, also_by_refresh_token=self.credential is Credential.ANY_TOKEN)
+        actor = identify(
+            request,
+            also_by_refresh_token=self.credential is Credential.ANY_TOKEN,
+            topic=self.cached.topic if self.cached else None,
+        )
         if actor is None and self.credential is not Credential.OPTIONAL:
             raise Unauthenticated
         if actor is not None and self.conditional:
@@ -160,15 +165,6 @@ class Contract:
 
 
 endpoint = Contract
-
-
-def tagged(response: Response, etag: str) -> Response:
-    """The answer with its entity tag; 304 without a body for a reader who has it already."""
-    is_read = request.method in ("GET", "HEAD")
-    if is_read and request.if_none_match.contains_weak(etag.strip('"')):
-        response = Response(status=304)
-    response.headers["ETag"] = etag
-    return response
 
 
 @cache

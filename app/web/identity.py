@@ -10,6 +10,7 @@ from app import config
 from app.errors import Malformed, Unauthenticated
 from app.services import api_keys, auth
 from app.services.actor import Actor
+from app.services.generations import Topic
 from app.web import tokens
 from app.web.tokens import Bearer, TokenType
 
@@ -29,18 +30,21 @@ class Credential(Enum):
     REFRESH = "a refresh token"
 
 
-def identify(request: Request, *, also_by_refresh_token: bool = False) -> Actor | None:
+def identify(
+    request: Request, *, also_by_refresh_token: bool = False, topic: Topic | None = None
+) -> Actor | None:
     """The actor of this moment; None when the request carries no credential.
 
-    Raises Malformed for two credentials, Unauthenticated for one that is not good.
+    They know the generation of `topic`. Raises Malformed for two credentials, Unauthenticated for
+    one that is not good.
     """
     authorization, api_key = _credentials(request)
     if api_key is not None:
-        actor = api_keys.holder(api_key)
+        actor = api_keys.holder(api_key, topic)
     elif authorization is not None:
         types: set[TokenType] = {"access", "refresh"} if also_by_refresh_token else {"access"}
         bearer = tokens.read(_bearer_token(authorization), types)
-        actor = auth.bearer(bearer.user_id, bearer.session_id)
+        actor = auth.bearer(bearer.user_id, bearer.session_id, topic)
     else:
         return None
     return replace(actor, **origin(request))

@@ -152,8 +152,10 @@ def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_tagged(contract: Contract) -> bool:
-    """Whether it answers one record that carries an entity tag."""
-    return getattr(contract.returns, "is_tagged", False) and not contract.is_list
+    """Whether its answers carry an entity tag: those of one record, and those that are cached."""
+    if contract.is_list or contract.cached:
+        return contract.cached is not None
+    return getattr(contract.returns, "is_tagged", False)
 
 
 def _takes_a_key(rule: Rule, contract: Contract) -> bool:

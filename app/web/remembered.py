@@ -1,4 +1,4 @@
-"""Answers remembered in Redis, as long as nothing they were made of has changed."""
+"""Answers remembered, by Redis and by who asked, as long as nothing they were made of changed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ import orjson
 from flask import Request, Response
 
 from app import cache
-from app.cache import Namespace
-from app.services import generations
+from app.cache import Key, Namespace
 from app.services.actor import Actor
 from app.services.generations import Topic
+from app.web.tags import is_known, not_modified
 
 BACKSTOP_SECONDS = 60
 
@@ -30,22 +30,32 @@ class Cached:
     ) -> Response:
         """The remembered answer, or what `respond` makes, which is remembered if it is a 200.
 
-        `form` is what of the request's headers it depends on. The generation is read before
-        anything the answer is made of.
+        `form` is what of the request's headers it depends on. The generation was read before
+        anything the answer is made of, hence a 304 to whoever knows an answer of that generation.
         """
-        namespace = Namespace(self.name, BACKSTOP_SECONDS)
-        generation = generations.current(self.topic) if cache.is_at_hand(namespace) else None
-        if generation is None:
+        if actor.generation is None:
             return respond()
-        made: list[Response] = []
+        namespace = Namespace(self.name, BACKSTOP_SECONDS)
+        parts = (actor.generation, actor.scope, asked.path, asked.query_string, form)
+        key = namespace.key(*parts)
+        etag = f'W/"{key.tag}"'
+        if is_known(asked, etag):
+            return not_modified(etag)
+        response = _remembered(key, respond) if cache.is_at_hand(namespace) else respond()
+        if response.status_code == 200:
+            response.headers["ETag"] = etag
+        return response
 
-        def make() -> bytes | None:
-            made.append(respond())
-            return _packed(made[0]) if made[0].status_code == 200 else None
 
-        key = namespace.key(generation, actor.scope, asked.path, asked.query_string, form)
-        found = cache.once(key, make)
-        return made[0] if made or found is None else _unpacked(found)
+def _remembered(key: Key, respond: Callable[[], Response]) -> Response:
+    made: list[Response] = []
+
+    def make() -> bytes | None:
+        made.append(respond())
+        return _packed(made[0]) if made[0].status_code == 200 else None
+
+    found = cache.once(key, make)
+    return made[0] if made or found is None else _unpacked(found)
 
 
 def _packed(response: Response) -> bytes:

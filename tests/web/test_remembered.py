@@ -21,7 +21,7 @@ from app.local.processes import wait_until
 from app.local.valkey import Valkey
 from app.models import Role
 from app.schemas.health import HealthOut
-from app.services import domains, generations, loans, reports
+from app.services import domains, loans, reports
 from app.services.actor import Actor, Kind
 from app.web import openapi
 from app.web.endpoint import Contract
@@ -296,11 +296,35 @@ def test_without_a_generation_nothing_is_remembered(
     assert redis.keys() == []
 
 
-def test_without_a_cache_no_generation_is_read(
-    admin: Caller, uncached: Callable[[Caller], Caller], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", sorted(EXPECTED))
+def test_who_knows_an_answer_is_told_that_it_holds_until_it_does_not(
+    path: str, admin: Caller, uncached: Callable[[Caller], Caller]
 ) -> None:
-    monkeypatch.setattr(generations, "current", lambda _: pytest.fail("it was read"))
-    assert ask(uncached(admin), "/loans/").status_code == 200
+    loan = admin.make_loan()
+    for caller in (admin, uncached(admin)):
+        known = {"If-None-Match": caller.get(path).headers["ETag"]}
+        again = caller.get(path, headers=known)
+        assert (again.status_code, again.data) == (304, b"")
+        assert again.headers["ETag"] == known["If-None-Match"]
+        admin.post(f"/loans/{loan['id']}/flag", REASON)
+        admin.post(f"/loans/{loan['id']}/clear-flags", REASON)
+        assert caller.get(path, headers=known).status_code == 200
+
+
+def test_a_tag_is_good_for_whom_it_was_given_and_for_what(
+    admin: Caller, officer: Caller, applicant: Caller
+) -> None:
+    admin.make_loan()
+    known = {"If-None-Match": admin.get("/loans/").headers["ETag"]}
+    assert admin.get("/loans/?page_size=1", headers=known).status_code == 200
+    assert officer.get("/loans/", headers=known).status_code == 200
+    assert applicant.get("/loans/", headers=known).json == []
+
+
+@pytest.mark.parametrize("known", ["*", '"x", *'])
+def test_to_know_anything_does_not_open_a_report(known: str, officer: Caller) -> None:
+    answer = officer.get("/reports/portfolio", headers={"If-None-Match": known})
+    assert answer.status_code == 403
 
 
 @pytest.fixture
@@ -371,20 +395,6 @@ def test_a_hiccup_of_redis_holds_no_reader_up(
     began_at = monotonic()
     assert [count(other.get("/loans/")) for _ in range(2)] == [1, 1]
     assert monotonic() - began_at < STALL
-
-
-def test_while_redis_is_left_alone_no_generation_is_read(
-    valkey: Valkey,
-    admin: Caller,
-    exposed: Callable[[Caller], Caller],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    caller = exposed(admin)
-    monkeypatch.setattr(server_module, "REST_SECONDS", 60)
-    valkey.pause()
-    assert caller.get("/loans/").status_code == 200
-    monkeypatch.setattr(generations, "current", lambda _: pytest.fail("it was read"))
-    assert caller.get("/loans/").status_code == 200
 
 
 @pytest.mark.parametrize("path", [*sorted(EXPECTED), "/openapi.json"])
