@@ -3,10 +3,9 @@
 import re
 from typing import Any
 
-from flask import Flask
-from sqlalchemy import event
+import psycopg
+import pytest
 
-from app.db import db
 from bench.pgbench import SCRIPT
 from tests.factories import Caller
 
@@ -23,24 +22,30 @@ def shape(statement: str) -> str:
     return f"{verb} {table[1]}{lock}"
 
 
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reaches the driver, whether through SQLAlchemy or past it."""
+    statements: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noting(cursor: psycopg.Cursor, statement: str, *values: Any, **how: Any) -> psycopg.Cursor:
+        statements.append(statement)
+        return execute(cursor, statement, *values, **how)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+    return statements
+
+
 def test_pgbench_sends_the_statements_of_a_payment(
-    app: Flask, admin: Caller, officer: Caller
+    admin: Caller, officer: Caller, sent: list[str]
 ) -> None:
     customer = officer.make_customer()
     for _ in range(3):
         loan = admin.make_loan(customer)
         assert admin.post(f"/loans/{loan['id']}/activate").status_code == 200
-    sent: list[str] = []
-    with app.app_context():
-        engine = db.engine
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        sent.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
     body = {"customer_id": customer["id"], "total_amount": "5.00"}
+    sent.clear()
     answer = officer.post("/payments/", body, headers={"Idempotency-Key": "of the bench"})
-    event.remove(engine, "before_cursor_execute", note)
     assert answer.status_code == 201
 
     script = re.sub(r"^(--.*|\\set.*)$", "", SCRIPT.read_text(), flags=re.MULTILINE)
@@ -48,4 +53,5 @@ def test_pgbench_sends_the_statements_of_a_payment(
     credential, begin, *statements, commit = map(shape, written)
     assert (begin, commit) == ("BEGIN", "COMMIT")
     assert credential.startswith("SELECT")
+    assert shape(sent[0]).startswith("SELECT")
     assert statements == [shape(statement) for statement in sent[1:]]
