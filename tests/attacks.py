@@ -47,7 +47,10 @@ Field = fields.Field[Any]
 _numbers = count(1)
 
 # What changes with every log-in or on its own, and is no business record.
-TECHNICAL = {"login_sessions", "login_failures", "generations", "flag_notices", "kept_answers"}
+TECHNICAL = {
+    *("login_sessions", "login_failures", "generations", "flag_notices", "kept_answers"),
+    *("tallies", "tally_changes", "tally_folds"),
+}
 MEMBERS = {"type", "title", "status", "code", "detail", "message", "request_id"}
 
 # A body that each schema accepts, with `{customer}` and the like filled in.

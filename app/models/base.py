@@ -45,7 +45,8 @@ class Versioned(Identified):
 
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 (declared on the class)
-        return {"version_id_col": cls.version}
+        # What the database fills in itself is not asked back with each INSERT.
+        return {"version_id_col": cls.version, "eager_defaults": False}
 
     def assign(self, values: Mapping[str, Any]) -> list[str]:
         """Set what differs; the names of what did, in order, for the audit trail."""

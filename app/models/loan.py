@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     and_,
     exists,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
@@ -68,7 +69,8 @@ class Loan(Versioned, Timestamped, Base):
     """An application and, once disbursed, the debt. `outstanding` is what is still owed of it.
 
     `first_amount` and `first_income` are what was first asked for and declared, where an edit has
-    changed that since; None where none has.
+    changed that since; None where none has. `open_flags`, how many flags are open, is kept by
+    triggers of the database alone.
     """
 
     __tablename__ = "loans"
@@ -94,6 +96,7 @@ class Loan(Versioned, Timestamped, Base):
             "status = 'ACTIVE' AND outstanding > 0 OR status <> 'ACTIVE' AND outstanding = 0",
             name="only_active_owes",
         ),
+        CheckConstraint("open_flags >= 0", name="open_flags_counted"),
         Index("uq_loans_external_id", "external_id", unique=True),
         Index("ix_loans_created_at_id", "created_at", "id"),
         Index("ix_loans_status_created_at_id", "status", "created_at", "id"),
@@ -117,6 +120,10 @@ class Loan(Versioned, Timestamped, Base):
     maximum_payment_date: Mapped[date | None]
     taken_at: Mapped[datetime | None]
     created_by: Mapped[UUID]
+    # For queries: of an object's own flags only the database knows.
+    open_flags: Mapped[int] = mapped_column(
+        server_default=text("0"), deferred=True, deferred_raiseload=True
+    )
 
     customer: Mapped[Customer] = relationship(lazy="raise_on_sql")
     history: WriteOnlyMapped["LoanEvent"] = relationship(order_by="LoanEvent.at, LoanEvent.id")

@@ -21,12 +21,18 @@ def current(topic: Topic) -> str | None:
 
 
 def read_along(topic: Topic | None) -> ColumnElement[str | None]:
-    """The column `generation`, for a statement that is sent anyway; NULL of no topic."""
+    """The column `generation`, for a statement that is sent anyway; NULL of no topic.
+
+    NULL, too, in a transaction that has raised it: what that writes yet raises it no further.
+    """
     if topic is None:
         return literal_column("NULL::text").label("generation")
     # In any order: the rows keep theirs until one of them changes.
     tokens = func.string_agg(cast(Generation.token, String), literal_column("','"))
-    of_topic = select(tokens).where(Generation.topic == literal_column(f"'{topic}'"))
+    of_topic = select(tokens).where(
+        Generation.topic == literal_column(f"'{topic}'"),
+        literal_column(f"current_setting('generations.{topic}', true) IS DISTINCT FROM 'raised'"),
+    )
     return of_topic.scalar_subquery().label("generation")
 
 

@@ -1,6 +1,7 @@
 """What raises a generation, who sees it when, and that writers do not wait for each other here."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any, get_args
 
@@ -43,6 +44,8 @@ INSERT INTO loans
 SELECT (jsonb_populate_record(loans, jsonb_build_object('id', gen_random_uuid()))).*
 FROM loans WHERE id = %s
 """
+TOKENS_SEEN_INSIDE = "SELECT string_agg(token::text, ',') FROM generations WHERE topic = 'loans'"
+TOKENS_OF_LOANS = select(Generation.token).where(Generation.topic == "loans")
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -137,7 +140,7 @@ def test_a_generation_that_was_rolled_back_is_never_seen_again(
     lost = []
     for writer in chain(writers, writers):
         writer.execute(COPY_LOAN, [loan["id"]])
-        lost.append(writer.execute(read).fetchone()[0])
+        lost.append(writer.execute(TOKENS_SEEN_INSIDE).fetchone()[0])
         assert generations.current("loans") == committed
         writer.rollback()
     assert generations.current("loans") == committed
@@ -145,13 +148,33 @@ def test_a_generation_that_was_rolled_back_is_never_seen_again(
     assert len({*lost, committed, generations.current("loans")}) == len(lost) + 2
 
 
-def test_a_generation_holds_what_its_own_transaction_has_written(admin: Caller) -> None:
-    before = generations.current("loans")
+def test_a_transaction_knows_no_generation_that_it_has_raised_itself(admin: Caller) -> None:
+    """Or what it reads would be kept under the one that what it writes later is committed with."""
+    before = now()
     with transaction():
         db.session.execute(text("UPDATE loans SET purpose = purpose"))
-        inside = generations.current("loans")
-        assert inside != before
-    assert generations.current("loans") == inside
+        assert now() == {**before, "loans": None}
+    assert raised(before) == {"loans"}
+
+
+def test_what_is_written_again_raises_a_generation_once_a_transaction(loan: dict[str, Any]) -> None:
+    with transaction():
+        tokens = []
+        for _ in range(2):
+            db.session.execute(text("UPDATE loans SET purpose = purpose"))
+            tokens.append(db.session.scalars(TOKENS_OF_LOANS).all())
+    assert tokens[0] == tokens[1]
+
+
+def test_what_is_rolled_back_to_a_savepoint_has_raised_nothing(loan: dict[str, Any]) -> None:
+    before = now()
+    with transaction():
+        with suppress(ZeroDivisionError), db.session.begin_nested():
+            db.session.execute(text("UPDATE loans SET purpose = 'gone'"))
+            raise ZeroDivisionError
+        assert now() == before
+        db.session.execute(text("UPDATE loans SET purpose = 'kept'"))
+    assert raised(before) == {"loans"}
 
 
 def test_no_slot_is_no_generation() -> None:
