@@ -135,7 +135,6 @@ def test_writers_do_not_wait_for_each_others_generation(
 def test_a_generation_that_was_rolled_back_is_never_seen_again(
     admin: Caller, loan: dict[str, Any], writers: list[psycopg.Connection[Any]]
 ) -> None:
-    read = generations._reading("loans").sql
     committed = generations.current("loans")
     lost = []
     for writer in chain(writers, writers):
