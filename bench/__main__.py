@@ -1,101 +1,116 @@
-"""`python -m bench [small|large]`: the table on the terminal, and in `.local/bench/last.json`."""
+"""`python -m bench [small|large|growth|workers]`: the table, also in `.local/bench/NAME.json`."""
 
 import argparse
 import json
-import os
-import platform
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 
-from app.config import FRAUD_VARIABLES
 from app.local.launcher import stop_on_signals
 from app.local.processes import LocalError
-from bench import wrk
+from bench import machine, wrk
 from bench.argon2 import Verifiers
-from bench.calls import CALLS, Server, find_ids
-from bench.lender import PROJECT, SIZES, YOUNG, Database, Size, database, serving
-from bench.measure import Bench, Target
-from bench.people import ensure_users
+from bench.lender import BENCH, Database, Launched, databases, launched
+from bench.measure import Alone, Bench
 from bench.pgbench import Pgbench
+from bench.plans import PLANS, Plan
+from bench.servers import BARE, PLAIN, PLAIN_BESIDE, Server
+from bench.site import Site, deep_pages
 from bench.table import Row, formatted
 from bench.wrk import BenchError
-
-# As little as the service can do: no fraud rule is asked, nothing is cached.
-PLAIN = {"CACHE_ENABLED": "false", **{name.upper(): "off" for name in FRAUD_VARIABLES}}
-LAST = PROJECT / ".local" / "bench" / "last.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the exit code: 0 whether or not the targets are met."""
-    options = _parser().parse_args(arguments)
-    size = SIZES[options.size]
-    size = replace(size, rounds=options.rounds or size.rounds)
-    size = replace(size, seconds=options.seconds or size.seconds)
+    plan = _plan(_parser().parse_args(arguments))
     stop_on_signals()
     try:
         wrk.must_be_installed()
-        rows = _measure(size, options.only)
+        rows, notes = _measure(plan)
     except (BenchError, LocalError) as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
-    _write(size, rows)
-    print(f"\n{formatted(rows)}")
-    print(f"\nThe load generator took at most {max(row.load_cores for row in rows):.2f} cores.")
+    report = {**notes, "calls": {row.name: row.as_json() for row in rows}}
+    (BENCH / f"{plan.name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\n{formatted(rows)}\n\nOn {'; '.join(notes.values())}.")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("size", nargs="?", choices=SIZES, default="large")
-    parser.add_argument("--only", default="", metavar="TEXT", help="calls with TEXT in their name")
+    parser.add_argument("plan", nargs="?", choices=PLANS, default="large")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="lines with TEXT in their name; repeatable"
+    )
     parser.add_argument("--rounds", type=int, help="how often each call is measured")
     parser.add_argument("--seconds", type=int, help="how long, each time")
     return parser
 
 
-def _measure(size: Size, only: str) -> list[Row]:
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = PLANS[options.plan]
+    wanted = options.only or [""]
+    return replace(
+        plan,
+        lines=[line for line in plan.lines if any(text in line.name for text in wanted)],
+        rounds=options.rounds or plan.rounds,
+        seconds=options.seconds or plan.seconds,
+    )
+
+
+def _measure(plan: Plan) -> tuple[list[Row], Mapping[str, str]]:
+    """The table's rows, and what else is to be known of the run."""
+    servers = {call.served_by for line in plan.lines for call in line.calls}
+    books = [plan.book, *([plan.beside] if any(server.is_beside for server in servers) else [])]
     with ExitStack() as stack:
-        book = stack.enter_context(database(size))
-        young = stack.enter_context(database(YOUNG))
-        folder = LAST.parent / size.name
-        plain = replace(book, environment={**book.environment, **PLAIN})
-        _, password_hash = ensure_users(book.environment)
-        bare = serving("bench.bare:app", book.environment, folder / "bare")
-        servers: dict[Server, Target] = {"bare": Target(stack.enter_context(bare))}
-        books: dict[Server, Database] = {"service": book, "plain": plain, "young": young}
-        for name, database_of_its in books.items():
-            servers[name] = stack.enter_context(_serving(database_of_its, folder / name))
-        alone = {
-            "Argon2": stack.enter_context(Verifiers(password_hash)),
-            "pgbench": Pgbench.on(book.environment["DATABASE_URL"]),
+        on = dict(zip((False, True), stack.enter_context(databases(books)), strict=False))
+        folder = BENCH / plan.name
+        started = {
+            server: stack.enter_context(
+                launched(server, on[server.is_beside].environment, folder / server.name)
+            )
+            for server in servers
         }
-        bench = Bench(servers, alone, folder)
-        return bench.measure(size, [call for call in CALLS if only in call.name])
+        sites = {server: _site(server, gunicorn, on) for server, gunicorn in started.items()}
+        alone = _alone(stack, plan, on[False])
+        bench = Bench(plan, sites, alone, folder / "requests")
+        rows = bench.measure()
+        return rows, {**machine.described(on[False]), **_notes(plan, rows, sites)}
 
 
-@contextmanager
-def _serving(book: Database, folder: Path) -> Iterator[Target]:
-    token, _ = ensure_users(book.environment)
-    ids = find_ids(book.environment["DATABASE_URL"])
-    with serving("wsgi:app", book.environment, folder) as served:
-        yield Target(replace(served, pids=(*served.pids, *book.pids)), token, ids)
+def _site(server: Server, gunicorn: Launched, on: Mapping[bool, Database]) -> Site:
+    served, database = gunicorn.ready(), on[server.is_beside]
+    if server == BARE:
+        return Site(served)
+    served = replace(served, pids=(*served.pids, *database.pids))
+    site = Site(served, database.token, database.ids)
+    if server in (PLAIN, PLAIN_BESIDE):
+        site = replace(site, ids={**site.ids, **deep_pages(site)})
+    return site
 
 
-def _write(size: Size, rows: Sequence[Row]) -> None:
-    report = {
-        "size": asdict(size),
-        "machine": {"cores": os.cpu_count(), "system": platform.platform()},
-        "python": platform.python_version(),
-        "worker_class": os.environ.get("GUNICORN_WORKER_CLASS", "as configured"),
-        "threads": os.environ.get("GUNICORN_THREADS", "as configured"),
-        "calls": {row.name: row.as_json() for row in rows},
+def _alone(stack: ExitStack, plan: Plan, database: Database) -> Mapping[str, Alone]:
+    needed = {line.beside for line in plan.lines}
+    alone: dict[str, Alone] = {}
+    if "Argon2" in needed:
+        alone["Argon2"] = stack.enter_context(Verifiers(database.password_hash))
+    if "pgbench" in needed:
+        alone["pgbench"] = Pgbench.on(database.environment["DATABASE_URL"])
+    return alone
+
+
+def _notes(plan: Plan, rows: Sequence[Row], sites: Mapping[Server, Site]) -> Mapping[str, str]:
+    notes = {
+        "book": f"{plan.book.customers:,} customers, {plan.book.title}",
+        "measured": f"medians of {plan.rounds} times {plan.seconds} s",
+        "load": f"the load generator took at most {max(row.load_cores for row in rows):.2f} cores",
     }
-    LAST.write_text(json.dumps(report, indent=2) + "\n")
+    if PLAIN in sites:
+        notes["deep page"] = f"the deep page is {sites[PLAIN].ids['deep_page'][0]}"
+    return notes
 
 
 if __name__ == "__main__":

@@ -1,80 +1,54 @@
-"""The calls that are measured, with real ids of the book at random."""
+"""The calls that are measured: what is sent, with real ids of the book at random."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal
+from urllib.parse import quote
 
-import psycopg
-
-from bench import pgbench
+from bench import servers
 from bench.argon2 import PASSWORD
+from bench.ids import Ids
+from bench.servers import Server
 from bench.wrk import Request
 
-KINDS_OF_IDS = {
-    "loans": "SELECT id::text FROM loans TABLESAMPLE SYSTEM (20) LIMIT 20000",
-    "named_loans": "SELECT external_id FROM loans WHERE external_id IS NOT NULL LIMIT 20000",
-    "customers": "SELECT id::text FROM customers LIMIT 20000",
-    "borrowers": (
-        # Without a recent application, with which the fraud rules would compare a run's.
-        "SELECT id::text FROM customers c WHERE status = 'ACTIVE' AND credit_limit IS NULL "
-        "AND NOT EXISTS (SELECT FROM loans WHERE customer_id = c.id "
-        "AND created_at > now() - interval '90 days') LIMIT 60000"
-    ),
-    "debtors": pgbench.DEBTORS.replace("SELECT customer_id", "SELECT customer_id::text"),
-    "users": "SELECT email FROM users WHERE email LIKE 'bench.%'",
-}
-# What former runs applied for would count as recent, until hardly a borrower was left.
-AGE_FORMER_RUNS = (
-    "UPDATE loans SET created_at = created_at - interval '1 year' "
-    "WHERE created_at > now() - interval '90 days' "
-    "AND created_by IN (SELECT id FROM users WHERE email LIKE 'bench.%')"
-)
 REQUESTS = 4_000
-CONNECTIONS = 8
+CLIENTS = 8
+# Enough to keep the service busy, and too few to wait for one another.
+FEW = 2
+OPEN_END = 0.2
 
-Ids = Mapping[str, Sequence[str]]
-# The service; one that asks no fraud rule and caches nothing; one on a small book; one bare route.
-Server = Literal["service", "plain", "young", "bare"]
+Make = Callable[[Random, Ids], Request]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One line of the table. `status` is what a good answer says.
+    """What is sent, and where. `status` is what a good answer says.
 
-    What takes long is measured longer and by fewer connections: the answers that a run does not
-    wait for at its end must be few beside those it counts. A call is compared with the one `beside`
-    it, with what it is `bound_by`, or else with the bare route.
+    What takes long is measured longer and by fewer clients: the answers that a run does not wait
+    for at its end must be few beside those it counts. A call that `is_conditional` is sent with the
+    entity tag of the answer to the same call without one.
     """
 
-    name: str
-    make: Callable[[Random, Ids], Request]
+    make: Make
     status: int = 200
-    target: float | None = None
-    connections: int = CONNECTIONS
+    served_by: Server = servers.SERVICE
+    clients: int = CLIENTS
     is_anonymous: bool = False
     is_slow: bool = False
-    served_by: Server = "service"
-    beside: "Call | None" = None
-    bound_by: str | None = None
+    is_conditional: bool = False
 
     def requests(self, random: Random, ids: Ids) -> list[Request]:
         """Enough of them, all different where they can be."""
         return [self.make(random, ids) for _ in range(REQUESTS)]
 
 
-BARE = Call("bare", lambda *_: Request("GET", "/"), is_anonymous=True, served_by="bare")
+def _same(path: str) -> Make:
+    return lambda *_: Request("GET", path)
 
 
-def find_ids(url: str) -> Ids:
-    """What the requests refer to."""
-    with psycopg.connect(url) as connection:
-        connection.execute(AGE_FORMER_RUNS)
-        return {
-            kind: [row[0] for row in connection.execute(query)]
-            for kind, query in KINDS_OF_IDS.items()
-        }
+def _any(kind: str, pattern: str = "{}") -> Make:
+    return lambda random, ids: Request("GET", pattern.format(random.choice(ids[kind])))
 
 
 def _application(random: Random, ids: Ids) -> Request:
@@ -106,55 +80,40 @@ def _login(random: Random, ids: Ids) -> Request:
     return Request("POST", "/auth/login", json.dumps(body))
 
 
-def _path(pattern: str, kind: str) -> Callable[[Random, Ids], Request]:
-    return lambda random, ids: Request("GET", pattern.format(random.choice(ids[kind])))
+def _search(random: Random, ids: Ids) -> Request:
+    """Three letters from anywhere in a name, an e-mail or a phone of some customer."""
+    text = random.choice(ids["texts"])
+    first = random.randrange(len(text) - 2)
+    return Request("GET", f"/customers/?q={quote(text[first : first + 3])}&page_size=20")
 
 
-def _same(path: str) -> Callable[[Random, Ids], Request]:
-    return lambda *_: Request("GET", path)
+def _report(random: Random, ids: Ids) -> Request:
+    """From one day of the book to another; either end may be open."""
+    days = zip(("from", "to"), sorted(random.choices(ids["days"], k=2)), strict=True)
+    bounds = [f"{name}={day}" for name, day in days if random.random() >= OPEN_END]
+    return Request("GET", f"/reports/portfolio?{'&'.join(bounds)}".rstrip("?"))
 
 
-UNRULED = Call("no rules", _application, status=201, served_by="plain")
-LIST = _same("/loans/?status=PENDING&page_size=20")
-LIST_UNCACHED = Call("uncached", LIST, served_by="plain")
-REPORT = _same("/reports/portfolio")
-REPORT_UNCACHED = Call("uncached", REPORT, served_by="plain", connections=2, is_slow=True)
+BARE = Call(_same("/"), is_anonymous=True, served_by=servers.BARE)
+HEALTH = Call(_same("/healthz"), is_anonymous=True)
+LOAN = Call(_any("loans", "/loans/{}"))
+NAMED_LOAN = Call(_any("named_loans", "/loans/{}"))
+BALANCE = Call(_any("customers", "/customers/{}/balance"))
 
-PAYMENT = Call("POST /payments/", _payment, status=201)
-PAYMENT_OF_FEW = replace(PAYMENT, name="1,000 loans", served_by="young")
+LIST = Call(_same("/loans/?status=PENDING&page_size=20"))
+LIST_UNCACHED = replace(LIST, served_by=servers.PLAIN)
+LIST_KNOWN = replace(LIST, status=304, is_conditional=True)
+FIRST_PAGE = Call(_any("first_page"), served_by=servers.PLAIN)
+DEEP_PAGE = replace(FIRST_PAGE, make=_any("deep_page"))
+BY_CURSOR = replace(FIRST_PAGE, make=_any("by_cursor"))
 
-CALLS = (
-    Call("GET /healthz", _same("/healthz"), is_anonymous=True),
-    Call("GET /loans/{id}", _path("/loans/{}", "loans"), target=0.22),
-    Call("GET /loans/{external id}", _path("/loans/{}", "named_loans")),
-    Call("POST /loans/", _application, status=201, target=0.07),
-    Call("POST /loans/, all rules", _application, status=201, beside=UNRULED, target=0.75),
-    PAYMENT,
-    replace(
-        PAYMENT,
-        name="POST /payments/, three loans, beside its SQL",
-        bound_by="pgbench",
-        target=0.15,
-    ),
-    replace(PAYMENT, name="POST /payments/, large book", beside=PAYMENT_OF_FEW, target=0.8),
-    replace(LIST_UNCACHED, name="GET /loans/?status=…, uncached"),
-    Call("GET /loans/?status=…, cached", LIST, beside=LIST_UNCACHED, target=3),
-    Call("GET /customers/{id}/balance", _path("/customers/{}/balance", "customers")),
-    replace(REPORT_UNCACHED, name="GET /reports/portfolio, uncached"),
-    replace(
-        REPORT_UNCACHED,
-        name="GET /reports/portfolio, cached",
-        served_by="service",
-        beside=REPORT_UNCACHED,
-        target=3,
-    ),
-    Call(
-        "POST /auth/login",
-        _login,
-        target=0.9,
-        connections=4,
-        is_anonymous=True,
-        bound_by="Argon2",
-        is_slow=True,
-    ),
-)
+SEARCH = Call(_search, served_by=servers.PLAIN, clients=FEW)
+REPORT = Call(_report, served_by=servers.PLAIN, clients=FEW)
+WHOLE_REPORT = Call(_same("/reports/portfolio"), clients=FEW)
+WHOLE_REPORT_UNCACHED = replace(WHOLE_REPORT, served_by=servers.PLAIN)
+
+APPLICATION = Call(_application, status=201)
+APPLICATION_UNRULED = replace(APPLICATION, served_by=servers.PLAIN)
+PAYMENT = Call(_payment, status=201)
+PAYMENT_BESIDE = replace(PAYMENT, served_by=servers.SERVICE_BESIDE)
+LOGIN = Call(_login, clients=4, is_anonymous=True, is_slow=True)

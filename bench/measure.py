@@ -1,36 +1,23 @@
-"""Measuring: each call beside the bare route, round after round, for machines are noisy."""
+"""Measuring: each call beside another, round after round, for machines are noisy."""
 
-import http.client
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from bench import cpu, wrk
-from bench.calls import BARE, CALLS, Call, Ids, Server
-from bench.lender import Served, Size
-from bench.table import Row, summed_up
-from bench.wrk import BenchError, Measured
+from bench.calls import BARE, Call
+from bench.lines import Line
+from bench.plans import Plan
+from bench.servers import Server
+from bench.site import Site
+from bench.table import Beside, Row, summed_up
+from bench.wrk import Measured
 
-WARM_UP = 4
 SLOWER = 2
-
-
-@dataclass
-class Rounds:
-    """The runs of one call, and the rates of what stood beside each."""
-
-    runs: list[Measured] = field(default_factory=list)
-    bases: list[float] = field(default_factory=list)
-
-    def summed_up(self, call: Call) -> Row:
-        base = call.bound_by or (call.beside or BARE).name
-        return summed_up(call.name, self.runs, self.bases, base=base, target=call.target)
 
 
 class Alone(Protocol):
@@ -39,71 +26,84 @@ class Alone(Protocol):
     def rate(self, seconds: float) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server, an admin's token there, and the ids of its book."""
+@dataclass
+class Rounds:
+    """The runs of one line's call, and what stood beside each."""
 
-    served: Served
-    token: str = ""
-    ids: Ids = field(default_factory=dict)
+    runs: list[Measured] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
+
+    def summed_up(self, line: Line) -> Row:
+        return summed_up(line.name, self.runs, self.beside, base=line.base, target=line.target)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Bench:
     """What is measured, and against what: servers, and what does one thing alone by its name.
 
-    The `young` service knows the same users and has ids of its own. `folder` is for wrk's requests.
+    `requests` is the file in which wrk finds what to send.
     """
 
-    servers: Mapping[Server, Target]
+    plan: Plan
+    sites: Mapping[Server, Site]
     alone: Mapping[str, Alone]
-    folder: Path
+    requests: Path
+    bare: list[Measured] = field(default_factory=list)
+    _runs: int = 0
+    _calls: dict[Call, tuple[int, Measured]] = field(default_factory=dict)
 
-    def measure(self, size: Size, calls: Sequence[Call] = CALLS) -> list[Row]:
-        """The table's rows: the bare route, and every call."""
-        found = {call.name: Rounds() for call in calls}
-        bare: list[Measured] = []
-        for call in calls:
-            self._check(call)
-        runs = [(number, call) for number in range(size.rounds) for call in calls]
-        for number, call in tqdm(runs, "measuring", unit=" runs"):
-            random, rounds = Random(f"{number}/{call.name}"), found[call.name]
-            seconds = size.seconds * (SLOWER if call.is_slow else 1)
-            if call.bound_by:
-                rounds.bases.append(self.alone[call.bound_by].rate(seconds))
-            elif call.beside:
-                rounds.bases.append(self._run(call.beside, random, seconds).rate)
-            else:
-                bare.append(self._run(BARE, random, size.seconds))
-                rounds.bases.append(bare[-1].rate)
-            rounds.runs.append(self._run(call, random, seconds))
-        rows = [summed_up(BARE.name, bare)] if bare else []
-        return rows + [found[call.name].summed_up(call) for call in calls]
+    def measure(self) -> list[Row]:
+        """The table's rows: the bare route, and every line of the plan."""
+        lines = self.plan.lines
+        for call in tqdm(_distinct(lines), "warming up", unit=" calls"):
+            self.sites[call.served_by].warm_up(call, self.plan.warm_up)
+        found = {line.name: Rounds() for line in lines}
+        runs = [line for _ in range(self.plan.rounds) for line in lines]
+        for line in tqdm(runs, "measuring", unit=" lines"):
+            found[line.name].beside.append(self._beside(line))
+            found[line.name].runs.append(self._measured(line.call, self.plan.near))
+        rows = [summed_up("bare", self.bare)] if self.bare else []
+        return rows + [found[line.name].summed_up(line) for line in lines]
 
-    def _run(self, call: Call, random: Random, seconds: int) -> Measured:
-        target = self.servers[call.served_by]
-        before = cpu.seconds(target.served.pids)
+    def _beside(self, line: Line) -> Beside:
+        if isinstance(line.beside, Call):
+            # One less, for the line's own call is the next run.
+            run = self._measured(line.beside, self.plan.near - 1)
+            return Beside(run.rate, run.p50_ms)
+        self._runs += 1
+        return Beside(self.alone[line.beside].rate(self._seconds(line.call)))
+
+    def _measured(self, call: Call, near: int) -> Measured:
+        """A run of the call, or the last one if no more than `near` have begun since."""
+        number, measured = self._calls.get(call, (None, None))
+        if number is None or measured is None or self._runs - number > near:
+            self._runs += 1
+            measured = self._run(call)
+            self._calls[call] = self._runs, measured
+            if call == BARE:
+                self.bare.append(measured)
+        return measured
+
+    def _run(self, call: Call) -> Measured:
+        site = self.sites[call.served_by]
+        requests = site.requests(call, Random(self._runs))
+        before = cpu.seconds(site.served.pids)
         measured = wrk.run(
-            target.served.url,
-            call.requests(random, target.ids),
-            self.folder / "requests",
-            seconds=seconds,
-            connections=call.connections,
-            token=None if call.is_anonymous else target.token,
+            site.served.url,
+            requests,
+            self.requests,
+            seconds=self._seconds(call),
+            connections=call.clients,
+            token=None if call.is_anonymous else site.token,
         )
-        spent = cpu.seconds(target.served.pids) - before
+        spent = cpu.seconds(site.served.pids) - before
+        if call.is_conditional:  # wrk takes any 2xx and 3xx
+            site.check(call, requests[:1])
         return replace(measured, cpu_ms=1000 * spent / measured.requests)
 
-    def _check(self, call: Call) -> None:
-        """Warm the call up, and see that it is answered as it should be."""
-        target = self.servers[call.served_by]
-        for request in call.requests(Random(call.name), target.ids)[:WARM_UP]:
-            headers = {"Content-Type": "application/json"}
-            if not call.is_anonymous:
-                headers["Authorization"] = f"Bearer {target.token}"
-            client = http.client.HTTPConnection(urlsplit(target.served.url).netloc, timeout=60)
-            with closing(client):
-                client.request(request.method, request.path, request.body, headers)
-                answer = client.getresponse()
-                if answer.status != call.status:
-                    raise BenchError(f"{call.name} answers {answer.status}: {answer.read()!r}")
+    def _seconds(self, call: Call) -> int:
+        return self.plan.seconds * (SLOWER if call.is_slow else 1)
+
+
+def _distinct(lines: Iterable[Line]) -> list[Call]:
+    return list(dict.fromkeys(call for line in lines for call in line.calls))

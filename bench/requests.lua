@@ -1,6 +1,7 @@
 -- Sends the requests of a file in turn, and ends with one line of JSON.
--- wrk … -s requests.lua URL -- FILE [TOKEN]; a line of FILE is METHOD, PATH, "key" or nothing, and
--- BODY, between tabs. With "key" each sending has an Idempotency-Key of its own.
+-- wrk … -s requests.lua URL -- FILE [TOKEN]; a line of FILE is METHOD, PATH, "key" or nothing, TAG
+-- or nothing, and BODY, between tabs. With "key" each sending has an Idempotency-Key of its own; with
+-- a TAG the answer is wanted only if it has another. A redirection, 304 too, is no error to wrk.
 
 local requests, at, sent = {}, 0, 0
 local run = string.format("%d-%s", os.time(), tostring({}):match("0x%x+"))
@@ -11,8 +12,10 @@ function init(args)
     headers["Authorization"] = "Bearer " .. args[2]
   end
   for line in io.lines(args[1]) do
-    local method, path, key, body = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
+    local method, path, key, tag, body =
+      line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$")
     body = body ~= "" and body or nil
+    headers["If-None-Match"] = tag ~= "" and tag or nil
     if key == "key" then
       requests[#requests + 1] = function()
         sent = sent + 1

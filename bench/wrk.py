@@ -5,7 +5,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,23 +22,29 @@ class BenchError(Exception):
 
 
 class Request(NamedTuple):
-    """`is_keyed`: sent with an Idempotency-Key that no other has, however often it is sent."""
+    """`is_keyed`: sent with an Idempotency-Key that no other has, however often it is sent.
+
+    `known` is the entity tag of an answer that the reader has already.
+    """
 
     method: str
     path: str
     body: str = ""
     is_keyed: bool = False
+    known: str = ""
 
     @property
     def line(self) -> str:
-        return "\t".join((self.method, self.path, "key" if self.is_keyed else "", self.body))
+        key = "key" if self.is_keyed else ""
+        return "\t".join((self.method, self.path, key, self.known, self.body))
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One run. `load_cores` is how much of a core the load generator itself took.
 
-    `cpu_ms` is what the servers worked for one answer, which a busy neighbour changes little.
+    `cpu_ms` is what the servers worked for one answer, which a busy neighbour changes little. So
+    many `clients` sent at once: the more, the longer each waits for a core.
     """
 
     requests: int
@@ -47,6 +53,7 @@ class Measured:
     p99_ms: float
     load_cores: float = 0.0
     cpu_ms: float = 0.0
+    clients: int = 0
 
     @property
     def rate(self) -> float:
@@ -69,7 +76,7 @@ def run(
     connections: int,
     token: str | None,
 ) -> Measured:
-    """Send the requests in turn for so long, from one thread. Raises BenchError.
+    """Send the requests in turn for so long, over so many connections. Raises BenchError.
 
     `file` is where they are written for wrk to read.
     """
@@ -83,7 +90,7 @@ def run(
     used = _cpu_seconds() - before
     if ended.returncode != 0:
         raise BenchError(f"wrk failed: {ended.stderr or ended.stdout}")
-    return parse(ended.stdout, used)
+    return replace(parse(ended.stdout, used), clients=connections)
 
 
 def parse(output: str, cpu_seconds: float = 0.0) -> Measured:
