@@ -15,10 +15,11 @@ QUERIES = {
     ),
     "customers": "SELECT id::text FROM customers ORDER BY random() LIMIT 20000",
     "borrowers": (
-        # Without a recent application, with which the fraud rules would compare a run's.
+        # Without a recent application, with which the fraud rules would compare a run's; as many
+        # as 100,000 customers have, so that they come back as often in a larger book.
         "SELECT id::text FROM customers c WHERE status = 'ACTIVE' AND credit_limit IS NULL "
         "AND NOT EXISTS (SELECT FROM loans WHERE customer_id = c.id "
-        "AND created_at > now() - interval '90 days') ORDER BY random() LIMIT 60000"
+        "AND created_at > now() - interval '90 days') ORDER BY random() LIMIT 25000"
     ),
     "debtors": pgbench.DEBTORS.replace("SELECT customer_id", "SELECT customer_id::text"),
     "days": "SELECT created_at::date::text FROM loans ORDER BY random() LIMIT 20000",

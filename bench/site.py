@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import chain, takewhile
 from random import Random
 from time import monotonic
 from typing import NamedTuple
@@ -78,8 +78,7 @@ class Site:
         end = monotonic() + seconds
 
         def send(mine: Sequence[Request]) -> None:
-            self.check(call, mine[:1])
-            self.check(call, takewhile(lambda _: monotonic() < end, mine[1:]))
+            self.check(call, chain(mine[:1], takewhile(lambda _: monotonic() < end, mine[1:])))
 
         with ThreadPoolExecutor(call.clients) as pool:
             list(pool.map(send, (requests[first :: call.clients] for first in range(call.clients))))
