@@ -9,7 +9,18 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Numeric, String, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Identity,
+    Numeric,
+    String,
+    func,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -65,12 +76,19 @@ class TallyChange(_Sums, Base):
     kind: Mapped[str] = mapped_column(String(40))
     is_flagged: Mapped[bool]
 
+    @classmethod
+    def is_unfolded(cls) -> ColumnElement[bool]:
+        """The condition, in SQL, that all there are fulfil, and those that were folded do not.
+
+        It saves looking at what is deleted and not cleaned up, while somebody holds an old view.
+        """
+        return cls.transaction_id.between(_FOLDED_BELOW, _NO_TRANSACTION)
+
 
 class TallyFold(Base):
     """The one row that whoever folds holds meanwhile.
 
-    No change is left of transactions numbered below `folded_below`: readers need not look at what
-    lies there, dead or not yet cleaned up.
+    No change is left of transactions numbered below `folded_below`.
     """
 
     __tablename__ = "tally_folds"
@@ -78,3 +96,17 @@ class TallyFold(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     folded_below: Mapped[int] = mapped_column(BigInteger)
+
+
+# Numbers begin anew where a dump is restored: what is still to come says nothing of what was.
+_FOLDED_BELOW = func.coalesce(
+    select(TallyFold.folded_below)
+    .where(
+        TallyFold.folded_below
+        <= literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    )
+    .scalar_subquery(),
+    literal_column("0"),
+)
+# The largest bigint: of a range with two ends PostgreSQL expects few rows, and so uses the index.
+_NO_TRANSACTION = literal_column("9223372036854775807")
