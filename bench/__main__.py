@@ -11,12 +11,13 @@ from app.local.launcher import stop_on_signals
 from app.local.processes import LocalError
 from bench import machine, wrk
 from bench.argon2 import Verifiers
+from bench.calls import PAGES
 from bench.lender import BENCH, Database, Launched, databases, launched
 from bench.measure import Alone, Bench
 from bench.pgbench import Pgbench
 from bench.plans import PLANS, Plan
-from bench.servers import BARE, PLAIN, PLAIN_BESIDE, Server
-from bench.site import Site, deep_pages
+from bench.servers import BARE, PLAIN, Server
+from bench.site import Site, with_deep_pages
 from bench.table import Row, formatted
 from bench.wrk import BenchError
 
@@ -63,7 +64,8 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _measure(plan: Plan) -> tuple[list[Row], Mapping[str, str]]:
     """The table's rows, and what else is to be known of the run."""
-    servers = {call.served_by for line in plan.lines for call in line.calls}
+    calls = {call for line in plan.lines for call in line.calls}
+    servers = {call.served_by for call in calls}
     books = [plan.book, *([plan.beside] if any(server.is_beside for server in servers) else [])]
     with ExitStack() as stack:
         on = dict(zip((False, True), stack.enter_context(databases(books)), strict=False))
@@ -75,6 +77,8 @@ def _measure(plan: Plan) -> tuple[list[Row], Mapping[str, str]]:
             for server in servers
         }
         sites = {server: _site(server, gunicorn, on) for server, gunicorn in started.items()}
+        for server in {call.served_by for call in calls if call.make in PAGES}:
+            sites[server] = with_deep_pages(sites[server])
         alone = _alone(stack, plan, on[False])
         bench = Bench(plan, sites, alone, folder / "requests")
         rows = bench.measure()
@@ -86,10 +90,7 @@ def _site(server: Server, gunicorn: Launched, on: Mapping[bool, Database]) -> Si
     if server == BARE:
         return Site(served)
     served = replace(served, pids=(*served.pids, *database.pids))
-    site = Site(served, database.token, database.ids)
-    if server in (PLAIN, PLAIN_BESIDE):
-        site = replace(site, ids={**site.ids, **deep_pages(site)})
-    return site
+    return Site(served, database.token, database.ids)
 
 
 def _alone(stack: ExitStack, plan: Plan, database: Database) -> Mapping[str, Alone]:
@@ -108,7 +109,7 @@ def _notes(plan: Plan, rows: Sequence[Row], sites: Mapping[Server, Site]) -> Map
         "measured": f"medians of {plan.rounds} times {plan.seconds} s",
         "load": f"the load generator took at most {max(row.load_cores for row in rows):.2f} cores",
     }
-    if PLAIN in sites:
+    if PLAIN in sites and "deep_page" in sites[PLAIN].ids:
         notes["deep page"] = f"the deep page is {sites[PLAIN].ids['deep_page'][0]}"
     return notes
 

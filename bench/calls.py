@@ -106,6 +106,8 @@ LIST_KNOWN = replace(LIST, status=304, is_conditional=True)
 FIRST_PAGE = Call(_any("first_page"), served_by=servers.PLAIN)
 DEEP_PAGE = replace(FIRST_PAGE, make=_any("deep_page"))
 BY_CURSOR = replace(FIRST_PAGE, make=_any("by_cursor"))
+# What a server has to be asked for first.
+PAGES = {call.make for call in (FIRST_PAGE, DEEP_PAGE, BY_CURSOR)}
 
 SEARCH = Call(_search, served_by=servers.PLAIN, clients=FEW)
 REPORT = Call(_report, served_by=servers.PLAIN, clients=FEW)

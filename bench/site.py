@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, takewhile
 from random import Random
 from time import monotonic
@@ -17,7 +17,7 @@ from bench.ids import Ids
 from bench.lender import Served
 from bench.wrk import BenchError, Request
 
-PAGES = "/loans/?status=ACTIVE&page_size={size}&page={number}"
+LIST = "/loans/?status=ACTIVE&page_size={size}&page={number}"
 PAGE_SIZE = 20
 DEEP = 10_000
 NEXT = re.compile(r'<([^>]+)>; rel="next"')
@@ -84,20 +84,21 @@ class Site:
             list(pool.map(send, (requests[first :: call.clients] for first in range(call.clients))))
 
 
-def deep_pages(site: Site) -> Ids:
-    """The paths of page 1, of page 10,000 or the last full one before, and of that by its cursor.
+def with_deep_pages(site: Site) -> Site:
+    """Add the paths of page 1, of page 10,000 or the last full one before, and of that by cursor.
 
     Raises BenchError where the page before does not tell the cursor.
     """
-    first = PAGES.format(size=PAGE_SIZE, number=1)
+    first = LIST.format(size=PAGE_SIZE, number=1)
     total = int(_answer(site, first).headers["X-Total-Count"])
     number = max(2, min(DEEP, total // PAGE_SIZE))
-    before = _answer(site, PAGES.format(size=PAGE_SIZE, number=number - 1))
+    before = _answer(site, LIST.format(size=PAGE_SIZE, number=number - 1))
     after = NEXT.search(before.headers["Link"] or "")
     if not after or "cursor=" not in after[1]:
         raise BenchError(f"Page {number - 1} names no cursor: {before.headers['Link']}")
-    deep = PAGES.format(size=PAGE_SIZE, number=number)
-    return {"first_page": [first], "deep_page": [deep], "by_cursor": [after[1]]}
+    deep = LIST.format(size=PAGE_SIZE, number=number)
+    pages = {"first_page": [first], "deep_page": [deep], "by_cursor": [after[1]]}
+    return replace(site, ids={**site.ids, **pages})
 
 
 def _answer(site: Site, path: str) -> Answer:

@@ -12,7 +12,7 @@ import pytest
 from bench import wrk
 from bench.calls import Call
 from bench.lender import Served
-from bench.site import DEEP, Site, deep_pages
+from bench.site import DEEP, Site, with_deep_pages
 from bench.wrk import BenchError, Request
 
 TAG = 'W/"7"'
@@ -102,7 +102,7 @@ def test_an_answer_that_was_to_be_known_and_is_not_ends_the_bench(lender: Lender
 
 
 def test_the_deep_page_and_its_cursor_are_asked_of_the_service(lender: Lender) -> None:
-    found = deep_pages(lender.site)
+    found = with_deep_pages(lender.site).ids
     (deep,) = found["deep_page"]
     assert deep.endswith(f"page={DEEP}")
     assert found["by_cursor"] == ["/loans/?cursor=abc"]
@@ -111,13 +111,13 @@ def test_the_deep_page_and_its_cursor_are_asked_of_the_service(lender: Lender) -
 
 def test_the_deep_page_of_a_small_book_is_its_last_full_one(lender: Lender) -> None:
     lender.total = 159
-    assert deep_pages(lender.site)["deep_page"][0].endswith("&page=7")
+    assert with_deep_pages(lender.site).ids["deep_page"][0].endswith("&page=7")
 
 
 def test_a_list_without_a_cursor_ends_the_bench(lender: Lender) -> None:
     lender.link = '</loans/?page=10000>; rel="next"'
     with pytest.raises(BenchError, match="no cursor"):
-        deep_pages(lender.site)
+        with_deep_pages(lender.site)
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="the load generator is not installed")
