@@ -17,7 +17,7 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
 # Two processes, so that one stuck in Python code does not silence the service; threads, because
 # requests mostly wait for the database. A process needs at most `threads` connections there, and
-# one more for what it sends beside its requests.
+# two more for what it sends, and folds, beside its requests.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "gthread")
 threads = int(os.environ.get("GUNICORN_THREADS", "4"))
@@ -36,8 +36,10 @@ loglevel = os.environ.get("GUNICORN_LOGLEVEL", "warning")
 # Signals do all that is needed; the socket would lie in $HOME and have to be guarded.
 control_socket_disable = True
 
-# What a worker that ends waits for a mail under way; most take less. It counts among the 25 s.
+# What a worker that ends waits for a mail under way; most take less. It counts among the 25 s. What
+# it was folding meanwhile, another worker folds.
 LAST_MAIL_SECONDS = 5.0
+LAST_FOLD_SECONDS = 0.5
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _made_here: list[str] = []
@@ -67,15 +69,17 @@ def post_fork(_server: Arbiter, _worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Have sent what a worker that was killed left unsent, without waiting for it."""
-    if sender := _sender(worker):
-        sender.wake()
+    """Have sent and folded what a worker that was killed left, without waiting for it."""
+    for name in ("notices", "tallies"):
+        if background := _background(worker, name):
+            background.wake()
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
     """Let the mail under way be written down as sent, or the next worker sends it again."""
-    if sender := _sender(worker):
-        sender.close(within=LAST_MAIL_SECONDS)
+    for name, seconds in (("tallies", LAST_FOLD_SECONDS), ("notices", LAST_MAIL_SECONDS)):
+        if background := _background(worker, name):
+            background.close(within=seconds)
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
@@ -91,8 +95,8 @@ def on_exit(_server: Arbiter) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sender(worker: Worker) -> "Background | None":
+def _background(worker: Worker, name: str) -> "Background | None":
     """None for a worker that did not load the app, as its copy in the master never does."""
     app = getattr(worker, "wsgi", None)
-    sender: Background | None = getattr(app, "extensions", {}).get("notices")
-    return sender
+    background: Background | None = getattr(app, "extensions", {}).get(name)
+    return background

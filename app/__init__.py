@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from app import cache, cli, config, db
     from app.routes import blueprints
-    from app.services import notices
+    from app.services import notices, tallies
     from app.web import logs, metrics, problems, tokens
 
     settings = settings or config.load()
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     for part in (db, cache, tokens, logs):
         part.init_app(app, settings)
-    for part in (metrics, problems, notices, cli):
+    for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED_HEADERS))

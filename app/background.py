@@ -12,23 +12,27 @@ log = logging.getLogger(__name__)
 class Background:
     """Does `work` when woken, and from then on every `pause` seconds, in an app context of its own.
 
-    The thread starts when first woken, hence in the process that needs it and not in the one it was
-    forked from, and ends with it, whatever it is doing. Work that fails is logged and done again.
+    However often it is woken, it rests for `rest` seconds in between. The thread starts when first
+    woken, hence in the process that needs it and not in the one it was forked from, and ends with
+    it, whatever it is doing. Work that fails is logged and done again.
     """
 
-    def __init__(self, app: Flask, work: Callable[[], object], *, pause: float) -> None:
+    def __init__(
+        self, app: Flask, work: Callable[[], object], *, pause: float, rest: float = 0
+    ) -> None:
         self._app = app
         self._work = work
         self._pause = pause
+        self._rest = rest
         self._starting = Lock()
         self._woken = Event()
-        self._is_closed = False
+        self._closed = Event()
         self._thread: Thread | None = None
 
     def wake(self) -> None:
         """Have the work done soon, without waiting for it; nothing once it is closed."""
         with self._starting:
-            if self._is_closed:
+            if self.is_closed:
                 return
             self._woken.set()
             if self._thread is None or not self._thread.is_alive():
@@ -38,7 +42,7 @@ class Background:
     @property
     def is_closed(self) -> bool:
         """Whether work under way should come to an end."""
-        return self._is_closed
+        return self._closed.is_set()
 
     def close(self, within: float | None = None) -> None:
         """End the thread, after the work it may be at; it is not started again.
@@ -46,17 +50,18 @@ class Background:
         Work that takes longer than `within` seconds is left to itself.
         """
         with self._starting:
-            self._is_closed = True
+            self._closed.set()
             self._woken.set()
         if self._thread is not None:
             self._thread.join(within)
 
     def _run(self) -> None:
-        while not self._is_closed:
+        while not self.is_closed:
             self._woken.wait(self._pause)
             self._woken.clear()
-            if not self._is_closed:
+            if not self.is_closed:
                 self._do()
+                self._closed.wait(self._rest)
 
     def _do(self) -> None:
         try:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from flask import Flask
+from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     Connection,
@@ -56,6 +56,7 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(session_options={"expire_on_commit": False})
 _OPEN = "open transaction"
 _WHOLE = "transaction around it"
+_EACH = "after each commit"
 _refusals: dict[str, type[DomainError]] = {}
 
 
@@ -102,6 +103,14 @@ def whole() -> Iterator[Connection]:
     finally:
         del session.info[_WHOLE]
     _run_all(hooks)
+
+
+def after_each_commit(app: Flask, hook: Hook) -> None:
+    """Run `hook` after every transaction of the app's that was committed, whatever it was about.
+
+    In the thread that committed, before it goes on: it must be quick.
+    """
+    app.extensions.setdefault(_EACH, []).append(hook)
 
 
 def after_commit(hook: Hook) -> None:
@@ -172,6 +181,7 @@ def _begun(session: Session) -> Iterator[None]:
     except BaseException:
         session.rollback()
         raise
+    _run_all(current_app.extensions.get(_EACH, ()))
 
 
 @contextmanager

@@ -186,13 +186,14 @@ def in_parallel() -> Callable[..., list[Any]]:
 
 
 def quiet(app: Flask) -> Flask:
-    """Without its own thread, which would meet `sweep` and the next test in the database."""
-    app.extensions["notices"].close()
+    """Without its own threads, which would meet `sweep` and the next test in the database."""
+    for background in ("notices", "tallies"):
+        app.extensions[background].close()
     return app
 
 
 def disconnect(app: Flask) -> None:
-    app.extensions["notices"].close()
+    quiet(app)
     with app.app_context():
         db.engine.dispose()
     app.extensions["cache"].close()

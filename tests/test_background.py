@@ -4,9 +4,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from queue import Queue
 from threading import Event, current_thread
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from flask import Flask, current_app
 
 from app.background import Background
 
-NEVER, SOON = 3600.0, 0.001
+NEVER, SOON, REST = 3600.0, 0.001, 0.05
 ROOT = Path(__file__).parents[1]
 Started = Callable[..., Background]
 
@@ -28,8 +30,8 @@ def host() -> Flask:
 def started(host: Flask) -> Iterator[Started]:
     made: list[Background] = []
 
-    def make(work: Callable[[], object], pause: float = NEVER) -> Background:
-        made.append(Background(host, work, pause=pause))
+    def make(work: Callable[[], object], pause: float = NEVER, rest: float = 0) -> Background:
+        made.append(Background(host, work, pause=pause, rest=rest))
         return made[-1]
 
     yield make
@@ -83,6 +85,28 @@ def test_whoever_wakes_it_under_way_has_it_work_once_more(started: Started) -> N
     background.wake()
     goes_on.set()
     runs.get(timeout=20)
+
+
+def test_it_rests_however_often_it_is_woken(started: Started) -> None:
+    began: Queue[float] = Queue()
+
+    def work() -> None:
+        began.put(monotonic())
+        background.wake()
+
+    background = started(work, rest=REST)
+    background.wake()
+    times = [began.get(timeout=20) for _ in range(3)]
+    assert all(later - earlier >= REST for earlier, later in pairwise(times))
+
+
+def test_closing_ends_its_rest(started: Started) -> None:
+    ran: Queue[None] = Queue()
+    background = started(lambda: ran.put(None), rest=NEVER)
+    background.wake()
+    ran.get(timeout=20)
+    background.close()
+    assert threads() == 0
 
 
 def test_work_that_fails_is_done_again(started: Started) -> None:

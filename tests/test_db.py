@@ -1,6 +1,7 @@
 """Transactions: one a service call, nothing written outside, refusals by constraint name."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,7 +10,16 @@ from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db import Base, _refusals, after_commit, db, snapshot, transaction, whole
+from app.db import (
+    Base,
+    _refusals,
+    after_commit,
+    after_each_commit,
+    db,
+    snapshot,
+    transaction,
+    whole,
+)
 from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
 from app.models import Customer, LoginFailures, User
 from app.models.base import now
@@ -192,6 +202,24 @@ def test_a_hook_that_fails_undoes_nothing_and_stops_no_other() -> None:
         after_commit(lambda: seen.append("second"))
         db.session.add(failures(b"kept"))
     assert (stored(), seen) == ({b"kept"}, ["second"])
+
+
+def test_what_follows_each_commit_follows_no_rollback_and_harms_nobody(
+    make_app: Callable[..., Flask],
+) -> None:
+    seen: list[set[bytes]] = []
+    app = make_app()
+    after_each_commit(app, lambda: seen.append(seen_elsewhere()))
+    after_each_commit(app, lambda: 1 / 0)
+    with app.app_context():
+        with transaction():
+            db.session.add(failures(b"kept"))
+        with suppress(ZeroDivisionError), transaction():
+            db.session.add(failures(b"gone"))
+            raise ZeroDivisionError
+        with whole(), transaction():
+            db.session.add(failures(b"as a whole"))
+    assert seen == [{b"kept"}, {b"kept", b"as a whole"}]
 
 
 @pytest.mark.usefixtures("context")

@@ -10,7 +10,7 @@ from app.cli.books import verify_books
 from app.cli.command import Command
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
-from app.services import expiry, notices, users
+from app.services import expiry, notices, tallies, users
 from app.web import openapi
 
 
@@ -31,6 +31,24 @@ def forget_expired() -> None:
     click.echo(f"{expiry.forget_expired()} rows deleted.")
 
 
+@click.command("fold-tallies", cls=Command)
+@with_appcontext
+def fold_tallies() -> None:
+    """Fold what was written into the tallies, as every process does that serves or writes."""
+    click.echo(f"{tallies.fold()} tallies changed.")
+
+
+@click.command("recount-tallies", cls=Command)
+@with_appcontext
+def recount_tallies() -> None:
+    """Count every tally and every loan's open flags anew, for what went round the triggers.
+
+    That are data restored without their tables, for one. Others may write meanwhile.
+    """
+    tallies.recount()
+    click.echo("Every tally is counted anew.")
+
+
 @click.command("send-notices", cls=Command)
 @with_appcontext
 def send_notices() -> None:
@@ -49,7 +67,9 @@ def write_openapi(path: Path) -> None:
 def init_app(app: Flask) -> None:
     app.cli.add_command(create_admin)
     app.cli.add_command(forget_expired)
+    app.cli.add_command(fold_tallies)
     app.cli.add_command(fraud_replay)
+    app.cli.add_command(recount_tallies)
     app.cli.add_command(send_notices)
     app.cli.add_command(verify_books)
     app.cli.add_command(write_openapi)

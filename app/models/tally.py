@@ -109,4 +109,4 @@ _FOLDED_BELOW = func.coalesce(
     literal_column("0"),
 )
 # The largest bigint: of a range with two ends PostgreSQL expects few rows, and so uses the index.
-_NO_TRANSACTION = literal_column("9223372036854775807")
+_NO_TRANSACTION = literal_column("9223372036854775807", BigInteger)

@@ -87,7 +87,8 @@ def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Faili
 
 
 service = create_app()
-service.extensions["notices"].close()
+for background in ("notices", "tallies"):
+    service.extensions[background].close()
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -12,8 +12,10 @@ from app.db import Base
 
 Rows = Mapping[str, list[str]]
 
-# Generations only ever grow: what a cache holds must not come to be of this moment again.
-TABLES = [table.name for table in Base.metadata.sorted_tables if table.name != "generations"]
+# Generations only ever grow: what a cache holds must not come to be of this moment again. Tallies
+# follow from the other tables, and where they stand depends on when they were folded.
+DERIVED = ("generations", "tallies", "tally_changes", "tally_folds")
+TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in DERIVED]
 MARK = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT.+|\\x[0-9a-f]+")
 NEW = "new"
 SESSIONS = """
@@ -49,6 +51,8 @@ class Records:
             for table, kept in rows.items():
                 if kept:
                     self._connection.execute(_insert(table), [f"[{','.join(kept)}]"])
+            # Flags that are put back count once more.
+            self._connection.execute("SELECT recount_open_flags()")
 
     def sessions(self, name: str) -> int:
         """How many sessions an application of that name has with this database."""

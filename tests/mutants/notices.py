@@ -175,22 +175,22 @@ NOTICES = (
     Mutant(
         "notices: a worker sends at its start",
         GUNICORN,
-        "        sender.wake()",
-        "        pass",
+        "            background.wake()",
+        "            pass",
         f"{TESTS} -k sends_at_its_start",
     ),
     Mutant(
         "notices: a worker that is stopped waits for a mail",
         GUNICORN,
-        "        sender.close(within=LAST_MAIL_SECONDS)",
-        "        pass",
+        "            background.close(within=seconds)",
+        "            pass",
         f"{TESTS} -k writes_down_the_mail",
     ),
     Mutant(
         "notices: another app than this has no sender",
         GUNICORN,
-        'getattr(app, "extensions", {}).get("notices")',
-        'app.extensions["notices"]',
+        'getattr(app, "extensions", {}).get(name)',
+        "app.extensions[name]",
         "tests/local/test_gunicorn_conf.py -k metrics_folder",
     ),
     Mutant(
