@@ -40,6 +40,11 @@ class Background:
                 self._thread.start()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it was ever woken."""
+        return self._thread is not None
+
+    @property
     def is_closed(self) -> bool:
         """Whether work under way should come to an end."""
         return self._closed.is_set()

@@ -45,9 +45,9 @@ def threads() -> int:
 
 def test_no_thread_runs_before_it_is_needed(started: Started) -> None:
     background = started(lambda: None)
-    assert threads() == 0
+    assert (threads(), background.has_begun) == (0, False)
     background.wake()
-    assert threads() == 1
+    assert (threads(), background.has_begun) == (1, True)
 
 
 def test_it_works_in_its_own_thread_and_app_context(host: Flask, started: Started) -> None:

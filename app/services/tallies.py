@@ -1,24 +1,39 @@
 """Folding: moving what was written down of the tallies' changes into the tallies themselves.
 
 PostgreSQL does it, in one statement; whoever reads both at any instant finds the same sums. It is
-done in the background of each process that writes, and may be left undone for long: then there is
+done in the background of each process that serves, and may be left undone for long: then there is
 only more to read. How tallies are kept is in the models and in the migration that makes them.
 """
 
+from contextlib import suppress
+
 from flask import Flask
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.background import Background
 from app.db import after_each_commit, db, transaction
+from app.errors import DatabaseAway, DatabaseBusy
 
-# After each time, however much is written; and once in a while, in case that another process died.
-REST_SECONDS, PAUSE_SECONDS = 1.0, 60.0
+# However much is written here; and however little, for others write who do not fold.
+REST_SECONDS, PAUSE_SECONDS = 1.0, 5.0
 
 
 def init_app(app: Flask) -> None:
-    folder = Background(app, fold, pause=PAUSE_SECONDS, rest=REST_SECONDS)
+    """Have each commit followed by a fold soon, once whoever serves has woken the folder first."""
+
+    def work() -> None:
+        # Of a database that is away requests tell enough.
+        with suppress(DatabaseAway, DatabaseBusy, PoolTimeout):
+            fold()
+
+    def follow() -> None:
+        if folder.has_begun:
+            folder.wake()
+
+    folder = Background(app, work, pause=PAUSE_SECONDS, rest=REST_SECONDS)
     app.extensions["tallies"] = folder
-    after_each_commit(app, folder.wake)
+    after_each_commit(app, follow)
 
 
 def fold() -> int:

@@ -139,16 +139,17 @@ FOLD_TALLIES = f"""
 CREATE OR REPLACE FUNCTION fold_tallies() RETURNS bigint LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    unfolded_from bigint;
+    unfolded_from bigint := coalesce(
+        (SELECT folded_below FROM tally_folds WHERE folded_below <= {XMIN}), 0);
     touched bigint;
 BEGIN
-    INSERT INTO tally_folds (id, folded_below) VALUES (1, 0) ON CONFLICT DO NOTHING;
-    SELECT folded_below INTO unfolded_from FROM tally_folds FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM tally_changes WHERE transaction_id >= unfolded_from) THEN
         RETURN 0;
     END IF;
-    IF unfolded_from > {XMIN} THEN
-        unfolded_from := 0;
+    INSERT INTO tally_folds (id, folded_below) VALUES (1, 0) ON CONFLICT DO NOTHING;
+    PERFORM FROM tally_folds FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 0;
     END IF;
     WITH folded AS (
         DELETE FROM tally_changes WHERE transaction_id >= unfolded_from RETURNING {COLUMNS}
