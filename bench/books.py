@@ -20,6 +20,9 @@ PROJECT = Path(__file__).parents[1]
 GROWTH_TOLERATED = 1.2
 # What writes a book's lines. How they are loaded changes nothing of them.
 LINES = ("book", "ids", "ledger", "life", "score", "words")
+CANNOT_MIGRATE = (
+    "The book cannot be migrated; the reason stands above.\nTo have it made anew: rm '{marker}'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,12 @@ def provide(book: Book, marker: Path, environment: Mapping[str, str]) -> None:
         "seeding": lines_digest(),
     }
     is_of_use = found | {"head": wanted["head"]} == wanted and not _has_outgrown(book, environment)
-    if is_of_use and (found == wanted or _python(MIGRATE, environment)):
-        marker.write_text(json.dumps(wanted))
-        return
-    marker.unlink(missing_ok=True)
-    _make(book, environment)
+    if not is_of_use:
+        marker.unlink(missing_ok=True)
+        _make(book, environment)
+    elif found != wanted and not _python(MIGRATE, environment):
+        # Some take an hour to make, and a migration may be mended.
+        raise BenchError(CANNOT_MIGRATE.format(marker=marker))
     marker.write_text(json.dumps(wanted))
 
 

@@ -6,7 +6,6 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +82,8 @@ def databases(books: Sequence[Book]) -> Iterator[list[Database]]:
             {**os.environ, "DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
             for postgres, valkey in servers
         ]
-        markers = [BENCH / book.name / "book.json" for book in books]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(provide, books, markers, environments))
+        for book, environment in zip(books, environments, strict=True):
+            provide(book, BENCH / book.name / "book.json", environment)
         yield [
             _in_order({**environment, **LIKE_PRODUCTION}, children)
             for environment, children in zip(environments, servers, strict=True)
