@@ -5,7 +5,7 @@ long as the driver and PostgreSQL together; it still writes the statement and ke
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import psycopg
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from app.db import db, translated
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-Values = dict[str, object]
+Values = Mapping[str, object]
 
 
 class Reading:
@@ -32,26 +32,29 @@ class Reading:
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._row = _made_of(statement.selected_columns.keys())
 
-    def rows(self, **values: object) -> list[Any]:
-        """Every row, as a named tuple. Raises DatabaseAway, DatabaseBusy."""
-        asked = {**self._fixed, **values}
+    def rows(self, values: Values, *, is_prepared: bool = True) -> list[Any]:
+        """Every row, as a named tuple; `values` may hold more than the statement's parameters.
+
+        What is not `is_prepared` is planned anew for its values. Raises DatabaseAway, DatabaseBusy.
+        """
+        asked: dict[str, object] = {**self._fixed, **values}
         session = db.session() if db.session.registry.has() else None
         if session is not None and session.in_transaction():
             found = session.connection().exec_driver_sql(self.sql, asked)
             return [self._row(tuple(row)) for row in found]
-        return list(map(self._row, self._found_alone(asked)))
+        return list(map(self._row, self._found_alone(asked, None if is_prepared else False)))
 
     def row(self, **values: object) -> Any | None:
         """The one row there may be."""
-        found = self.rows(**values)
+        found = self.rows(values)
         return found[0] if found else None
 
-    def _found_alone(self, asked: Values) -> list[tuple[Any, ...]]:
+    def _found_alone(self, asked: Values, prepare: bool | None) -> list[tuple[Any, ...]]:
         """On a connection of its own, for this one statement."""
         lent: PoolProxiedConnection | None = None
         try:
             lent = db.engine.raw_connection()
-            return _driver(lent).execute(self.sql, asked).fetchall()
+            return _driver(lent).execute(self.sql, asked, prepare=prepare).fetchall()
         except psycopg.Error as cause:
             if lent is not None and _driver(lent).closed:  # and so, it may be, are all in the pool
                 db.engine.pool._invalidate(lent, cause)  # as SQLAlchemy does

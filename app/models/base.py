@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, cast, event, func
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    String,
+    cast,
+    event,
+    func,
+    literal_column,
+)
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from uuid_utils.compat import uuid7
@@ -62,5 +70,14 @@ class Versioned(Identified):
     @etag.inplace.expression
     @classmethod
     def _etag_in_sql(cls) -> ColumnElement[str]:
-        digits = func.replace(cast(cls.id, String), "-", "")
-        return func.concat('"', digits, ".", cls.version, '"')
+        return etag_in_sql(cls.id, cls.version)
+
+
+def etag_in_sql(
+    id_: SQLColumnExpression[UUID], version: SQLColumnExpression[int]
+) -> ColumnElement[str]:
+    """The entity tag of a record of that id, in that version."""
+    digits = func.replace(cast(id_, String), *map(literal_column, ("'-'", "''")))
+    return func.concat(
+        literal_column("'\"'"), digits, literal_column("'.'"), version, literal_column("'\"'")
+    )

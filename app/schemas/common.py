@@ -6,11 +6,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, post_load, validates_schema
 
-from app.schemas.fields import Day, Id, Reference, Text, Whole
+from app.schemas.fields import Day, Id, Names, Reference, Text, Whole
 
 PAGE_SIZE = 20
 PAGE_SIZE_MOST = 100
 PAGE_MOST = 1_000_000_000
+CURSOR_MOST = 200
 
 
 class Query(Schema):
@@ -25,10 +26,12 @@ class Sort(StrEnum):
 
 
 class ListFilter(Query):
-    """The page of a list to answer."""
+    """Which page of a list to answer, by number or from a `cursor` on; of each record, `fields`."""
 
     page = Whole(1, PAGE_MOST, load_default=1)
     page_size = Whole(1, PAGE_SIZE_MOST, load_default=PAGE_SIZE)
+    cursor = Text(CURSOR_MOST)
+    chosen = Names(data_key="fields")
 
 
 class DayRange(Schema):

@@ -1,18 +1,15 @@
 """What exists for whoever asks: the root of every query on the business tables."""
 
 from functools import cache
-from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, inspect, select, text
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.db import db
 from app.errors import CustomerNotFound, LoanNotFound, PaymentNotFound
-from app.models import Customer, Entry, FraudFlag, Journal, Loan, Payment
-from app.reading import Reading
+from app.models import Customer, Entry, Journal, Loan, Payment
 from app.services.actor import Actor
 
 Record = TypeVar("Record", Customer, Loan)
@@ -24,16 +21,6 @@ with_payment = (
     selectinload(Payment.payment_details).options(
         joinedload(Entry.loan).load_only(Loan.external_id)
     ),
-)
-_FLAG_SHOWN = aggregate_order_by(
-    func.jsonb_build_object(
-        *chain.from_iterable(
-            (name, getattr(FraudFlag, name))
-            for name in ("rule", "reason", "severity", "evidence", "created_at")
-        )
-    ),
-    FraudFlag.created_at,
-    FraudFlag.id,
 )
 
 
@@ -52,7 +39,7 @@ def find_customer(actor: Actor, ref: str, *, lock: bool = False) -> Customer:
 
     Raises CustomerNotFound, Stale.
     """
-    key = _key(ref)
+    key = key_of(ref)
     query = _customer_query(actor.is_staff, isinstance(key, UUID), lock)
     customer = db.session.scalar(query, {"ref": key, "actor_id": actor.id})
     if customer is None:
@@ -67,7 +54,7 @@ def find_loan(actor: Actor, ref: str, *, lock: bool = False) -> Loan:
 
     `lock` also holds the actor to their `if_match`. Raises LoanNotFound, Stale.
     """
-    key = _key(ref)
+    key = key_of(ref)
     query = _loan_query(actor.is_staff, isinstance(key, UUID), lock)
     loan = db.session.scalar(query, {"ref": key, "actor_id": actor.id})
     if loan is None:
@@ -75,20 +62,6 @@ def find_loan(actor: Actor, ref: str, *, lock: bool = False) -> Loan:
     if lock:
         actor.must_expect(loan)
     return loan
-
-
-def read_loan(actor: Actor, ref: str) -> Any:
-    """What a client is shown of a loan, as one plain row: half the work of an object.
-
-    It has the loan's columns, its `etag`, `customer_external_id`, and the open `fraud_flags` as
-    JSON. Raises LoanNotFound.
-    """
-    key = _key(ref)
-    query = _loan_row_query(actor.is_staff, isinstance(key, UUID))
-    row = query.row(ref=key, actor_id=actor.id)
-    if row is None:
-        raise LoanNotFound
-    return row
 
 
 def visible_payments(actor: Actor) -> Select[Payment]:
@@ -147,11 +120,11 @@ def _lock_customer(id_: Select[UUID]) -> Customer | None:
 
 def named(model: type[Customer | Loan | Payment | Journal], ref: str) -> ColumnElement[bool]:
     """The condition on a record's own id or the caller's external id; the two never look alike."""
-    key = _key(ref)
+    key = key_of(ref)
     return model.id == key if isinstance(key, UUID) else model.external_id == key
 
 
-def _key(ref: str) -> UUID | str:
+def key_of(ref: str) -> UUID | str:
     """The id or the external id; text that PostgreSQL cannot hold is nobody's, like empty text."""
     try:
         return UUID(ref)
@@ -187,25 +160,3 @@ def _loan_query(sees_all: bool, by_id: bool, lock: bool) -> Select[Loan]:
     if lock:
         query = query.with_for_update(of=Loan).execution_options(populate_existing=True)
     return query
-
-
-@cache
-def _loan_row_query(sees_all: bool, by_id: bool) -> Reading:
-    name = Loan.id if by_id else Loan.external_id
-    flags = (
-        select(func.coalesce(func.jsonb_agg(_FLAG_SHOWN), text("'[]'")))
-        .where(FraudFlag.loan_id == Loan.id, ~FraudFlag.is_cleared())
-        .correlate(Loan)
-        .scalar_subquery()
-    )
-    return Reading(
-        _visible(Loan, sees_all)
-        .with_only_columns(
-            *inspect(Loan).local_table.columns,
-            Loan.etag.label("etag"),
-            Customer.external_id.label("customer_external_id"),
-            flags.label("fraud_flags"),
-        )
-        .join(Loan.customer)
-        .where(name == bindparam("ref"))
-    )

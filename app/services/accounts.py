@@ -18,7 +18,7 @@ from app.services import audit, ledger
 from app.services.access import find_customer, named, visible_customers
 from app.services.actor import Actor
 from app.services.ledger import CASH, OPPOSITE, Line, credit, debit
-from app.services.pages import Page, page_of
+from app.services.pages import Order, Page, page_of
 
 PAST: Mapping[JournalKind, str] = {
     JournalKind.DEPOSIT: "deposited",
@@ -77,12 +77,19 @@ def withdraw(
     return _move(actor, ref, JournalKind.WITHDRAWAL, amount, external_id=external_id, note=note)
 
 
-def entries(actor: Actor, ref: str, *, page: int, page_size: int) -> Page[Entry]:
+def entries(
+    actor: Actor, ref: str, *, page: int, page_size: int, cursor: str | None = None
+) -> Page[Entry]:
     """Page through what was booked on the customer's account, newest first."""
     customer = find_customer(actor, ref)
     booked = select(Entry).where(Entry.customer_id == customer.id)
     return page_of(
-        booked, order=(Entry.id.desc(),), page=page, page_size=page_size, options=(with_journal,)
+        booked,
+        order=Order((Entry.id,)),
+        page=page,
+        page_size=page_size,
+        cursor=cursor,
+        options=(with_journal,),
     )
 
 

@@ -50,11 +50,11 @@ def create(actor: Actor, *, name: str, role: Role, expires_at: datetime | None =
     return NewApiKey(secret, key)
 
 
-def search(actor: Actor, *, page: int, page_size: int) -> Page[ApiKey]:
+def search(actor: Actor, *, page: int, page_size: int, cursor: str | None = None) -> Page[ApiKey]:
     """Page through the keys that still exist, newest first. Admins only."""
     actor.must_be_admin()
     query = select(ApiKey).where(ApiKey.revoked_at.is_(None))
-    return page_of(query, order=newest_first(ApiKey), page=page, page_size=page_size)
+    return page_of(query, order=newest_first(ApiKey), page=page, page_size=page_size, cursor=cursor)
 
 
 def revoke(actor: Actor, key_id: UUID) -> None:

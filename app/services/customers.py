@@ -12,6 +12,7 @@ from app.services import audit, fraud
 from app.services.access import find_customer, visible_customers
 from app.services.actor import Actor
 from app.services.pages import Page, containing, newest_first, page_of
+from app.services.records import CUSTOMERS, own, read_customer
 
 STAFF_SETS = frozenset(("status", "credit_limit", "preapproved_at"))
 
@@ -31,27 +32,34 @@ def search(
     *,
     page: int,
     page_size: int,
+    cursor: str | None = None,
     q: str | None = None,
     status: CustomerStatus | None = None,
     external_id: str | None = None,
-) -> Page[Customer]:
-    """Page through the visible customers; `q` is sought in name, e-mail, phone and external id."""
-    query = visible_customers(actor)
-    if q is not None:
-        name = func.concat_ws(" ", Customer.first_name, Customer.last_name)
-        query = query.where(
-            containing(q, name, Customer.email, Customer.phone, Customer.external_id)
-        )
+) -> Page[Any]:
+    """Page through the visible customers; `q` is sought in name, e-mail, phone and external id.
+
+    Raises Invalid for a cursor of another list.
+    """
+    if q is None:
+        asked = {**own(actor), "status": status and str(status), "external_id": external_id}
+        return CUSTOMERS.page(asked, page=page, page_size=page_size, cursor=cursor)
+    name = func.concat_ws(" ", Customer.first_name, Customer.last_name)
+    query = visible_customers(actor).where(
+        containing(q, name, Customer.email, Customer.phone, Customer.external_id)
+    )
     if status is not None:
         query = query.where(Customer.status == status)
     if external_id is not None:
         query = query.where(Customer.external_id == external_id)
-    return page_of(query, order=newest_first(Customer), page=page, page_size=page_size)
+    return page_of(
+        query, order=newest_first(Customer), page=page, page_size=page_size, cursor=cursor
+    )
 
 
-def find(actor: Actor, ref: str) -> Customer:
-    """The customer of that id or external id. Raises CustomerNotFound."""
-    return find_customer(actor, ref)
+def find(actor: Actor, ref: str) -> Any:
+    """The customer of that id or external id, as they are shown. Raises CustomerNotFound."""
+    return read_customer(actor, ref)
 
 
 def change(actor: Actor, ref: str, **values: Any) -> Customer:

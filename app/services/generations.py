@@ -16,7 +16,7 @@ __all__ = ["Topic", "current", "read_along"]
 
 def current(topic: Topic) -> str | None:
     """The generation of this moment; None when there is none, and nothing may be cached."""
-    found: str | None = _reading(topic).rows()[0].generation
+    found: str | None = _reading(topic).rows({})[0].generation
     return found
 
 

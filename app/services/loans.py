@@ -1,8 +1,6 @@
 """Loans: taking applications, editing them, finding them, explaining their risk."""
 
 from collections.abc import Sequence
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from app.db import db, transaction
@@ -11,18 +9,11 @@ from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
 from app.models.loan import EDITABLE
 from app.rules import risk
 from app.services import audit, credit, decisions, fraud
-from app.services.access import (
-    find_customer,
-    find_loan,
-    lock_loan_and_customer,
-    named,
-    read_loan,
-    visible_loans,
-    with_customer,
-    with_flags,
-)
+from app.services.access import find_customer, lock_loan_and_customer
 from app.services.actor import Actor
-from app.services.pages import Page, newest_first, oldest_first, page_of, within_days
+from app.services.listing import among
+from app.services.pages import Page
+from app.services.records import LOANS, of_customer, own, read_history, read_loan
 
 SCORED_BY = frozenset(("amount", "term_months", "income", "expenses"))
 
@@ -54,40 +45,27 @@ def search(
     *,
     page: int,
     page_size: int,
+    cursor: str | None = None,
     status: Sequence[LoanStatus] = (),
     customer: str | None = None,
-    min_amount: Decimal | None = None,
-    max_amount: Decimal | None = None,
-    min_risk: Decimal | None = None,
-    max_risk: Decimal | None = None,
-    first: date | None = None,
-    last: date | None = None,
     flagged: bool | None = None,
     sort: str = "newest",
-) -> Page[Loan]:
-    """Page through the visible loans, "newest" or "oldest" first. Bounds are inclusive."""
-    query = visible_loans(actor).where(*within_days(Loan.created_at, first, last))
-    bounds = (
-        (Loan.amount, min_amount, max_amount),
-        (Loan.risk_score, min_risk, max_risk),
-    )
-    for column, least, most in bounds:
-        if least is not None:
-            query = query.where(column >= least)
-        if most is not None:
-            query = query.where(column <= most)
+    **bounds: Any,
+) -> Page[Any]:
+    """Page through the visible loans, "newest" or "oldest" first.
+
+    `bounds`, all inclusive: `min_amount`, `max_amount`, `min_risk`, `max_risk`, and the days
+    `first` and `last`. Raises Invalid for a cursor of another list.
+    """
+    asked: dict[str, Any] = {**own(actor), **bounds}
     if status:
-        query = query.where(Loan.status.in_(status))
+        asked |= among(status)
     if customer is not None:
-        query = query.where(Loan.customer.has(named(Customer, customer)))
+        asked |= of_customer(customer)
     if flagged is not None:
-        query = query.where(Loan.fraud_flags.any() if flagged else ~Loan.fraud_flags.any())
-    return page_of(
-        query,
-        order=oldest_first(Loan) if sort == "oldest" else newest_first(Loan),
-        page=page,
-        page_size=page_size,
-        options=(with_customer, with_flags),
+        asked["flagged" if flagged else "unflagged"] = True
+    return LOANS.page(
+        asked, page=page, page_size=page_size, cursor=cursor, oldest_come_first=sort == "oldest"
     )
 
 
@@ -96,14 +74,14 @@ def find(actor: Actor, ref: str) -> Any:
     return read_loan(actor, ref)
 
 
-def history(actor: Actor, ref: str) -> Sequence[LoanEvent]:
-    """Every change of the loan's status, oldest first."""
-    return db.session.scalars(find_loan(actor, ref).history.select()).all()
+def history(actor: Actor, ref: str) -> Sequence[Any]:
+    """Every change of the loan's status, oldest first. Raises LoanNotFound."""
+    return read_history(actor, ref)
 
 
 def explain_risk(actor: Actor, ref: str) -> risk.Assessment:
     """The loan's score with each factor's input, weight and contribution."""
-    return _assess(find_loan(actor, ref))
+    return _assess(read_loan(actor, ref))
 
 
 def change(
@@ -145,7 +123,7 @@ def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) 
         fraud.reexamine(actor, customer, loan, changed)
 
 
-def _assess(loan: Loan) -> risk.Assessment:
+def _assess(loan: Any) -> risk.Assessment:
     return risk.assess(
         amount=loan.amount,
         term_months=loan.term_months,

@@ -1,7 +1,6 @@
 """Payments: spread over what a customer owes, refused beyond it, undone exactly."""
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -27,13 +26,11 @@ from app.services.access import (
     find_customer,
     find_payment,
     lock_payer,
-    named,
-    visible_payments,
-    with_payment,
 )
 from app.services.actor import Actor
 from app.services.ledger import CASH, credit, debit
-from app.services.pages import Page, newest_first, page_of, within_days
+from app.services.pages import Page
+from app.services.records import PAYMENTS, of_customer, own, read_payment
 
 Loans = Mapping[UUID, Loan]
 Value = TypeVar("Value")
@@ -77,29 +74,26 @@ def search(
     *,
     page: int,
     page_size: int,
+    cursor: str | None = None,
     customer: str | None = None,
     status: PaymentStatus | None = None,
-    first: date | None = None,
-    last: date | None = None,
-) -> Page[Payment]:
-    """Page through the visible payments, newest first."""
-    query = visible_payments(actor).where(*within_days(Payment.created_at, first, last))
+    **days: Any,
+) -> Page[Any]:
+    """Page through the visible payments, newest first; `days` are `first` and `last`.
+
+    Raises Invalid for a cursor of another list.
+    """
+    asked: dict[str, Any] = {**own(actor), **days}
     if customer is not None:
-        query = query.where(Payment.customer.has(named(Customer, customer)))
+        asked |= of_customer(customer)
     if status is not None:
-        query = query.where(Payment.status == status)
-    return page_of(
-        query,
-        order=newest_first(Payment),
-        page=page,
-        page_size=page_size,
-        options=with_payment,
-    )
+        asked["status"] = str(status)
+    return PAYMENTS.page(asked, page=page, page_size=page_size, cursor=cursor)
 
 
-def find(actor: Actor, ref: str) -> Payment:
-    """The payment of that id or external id. Raises PaymentNotFound."""
-    return find_payment(actor, ref)
+def find(actor: Actor, ref: str) -> Any:
+    """The payment of that id or external id, as it is shown. Raises PaymentNotFound."""
+    return read_payment(actor, ref)
 
 
 def reverse(actor: Actor, ref: str, *, reason: str) -> Payment:

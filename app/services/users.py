@@ -67,6 +67,7 @@ def search(
     role: Role | None = None,
     is_active: bool | None = None,
     q: str | None = None,
+    cursor: str | None = None,
 ) -> Page[User]:
     """Page through the users; `q` is looked for in e-mail and nickname. Admins only."""
     actor.must_be_admin()
@@ -77,7 +78,7 @@ def search(
         query = query.where(User.is_active == is_active)
     if q is not None:
         query = query.where(containing(q, User.email, User.nickname))
-    return page_of(query, order=newest_first(User), page=page, page_size=page_size)
+    return page_of(query, order=newest_first(User), page=page, page_size=page_size, cursor=cursor)
 
 
 def find(actor: Actor, user_id: UUID) -> User:

@@ -16,7 +16,7 @@ from app.services.pages import Page
 from app.web import bodies, csv, idempotency, paging
 from app.web.identity import Credential, identify, refresh_token
 from app.web.remembered import Cached
-from app.web.shown import json, shower
+from app.web.shown import json, known_fields, shower
 from app.web.tags import tagged
 from app.web.tokens import Bearer
 
@@ -68,7 +68,9 @@ class Contract:
             sent = self._sent()
 
             def respond() -> Response:
-                return self._answer(view(*caller, **path, **self._arguments(sent)))
+                arguments = self._arguments(sent)
+                only = self._only(arguments)
+                return self._answer(view(*caller, **path, **arguments), only)
 
             if key := self._idempotency_key():
                 (actor,) = caller
@@ -132,6 +134,16 @@ class Contract:
             arguments["body"] = _load(_compiled(self.body), sent)
         return arguments
 
+    def _only(self, arguments: dict[str, Any]) -> tuple[str, ...] | None:
+        """The fields that the query asks for, taken out of it. Raises Invalid."""
+        names: tuple[str, ...] | None = arguments.get("query", {}).pop("chosen", None)
+        if names is None or self.returns is None:
+            return None
+        known = known_fields(self.returns)
+        if unknown := [name for name in names if name not in known]:
+            raise Invalid({"fields": [f"There is no field {name}." for name in unknown]})
+        return names
+
     def _remembered(
         self, caller: tuple[Actor | Bearer | None, ...], respond: Callable[[], Response]
     ) -> Response:
@@ -142,14 +154,14 @@ class Contract:
         form = "csv" if self.table and _wants_csv() else "json"
         return self.cached.answer(request, actor, form, respond)
 
-    def _answer(self, result: Any) -> Response:
-        """The view's result as a response."""
+    def _answer(self, result: Any, only: tuple[str, ...] | None = None) -> Response:
+        """The view's result as a response; of each record of a list, `only` those fields."""
         if self.returns is None:
             return result if isinstance(result, Response) else Response(status=self.status)
         if self.table and _wants_csv():
             return csv.download(self.table(result), f"{PurePath(request.path).name}.csv")
         page = result if isinstance(result, Page) else None
-        show = shower(self.returns)
+        show = shower(self.returns, only)
         if page is not None or self.many:
             shown: Any = [show(record) for record in (page.items if page else result)]
         else:

@@ -116,5 +116,8 @@ def _require_what_is_always_there(schemas: dict[str, Any]) -> None:
             schema["required"] = list(schema["properties"])
             for field in schema["properties"].values():
                 field.pop("readOnly", None)
+        elif name.endswith("Part"):
+            for field in schema["properties"].values():
+                field.pop("readOnly", None)
         elif name.endswith("In"):
             schema["additionalProperties"] = False

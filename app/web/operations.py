@@ -1,8 +1,10 @@
 """One operation of the OpenAPI document, from the contract that its route runs by."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
+from marshmallow import Schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
@@ -12,6 +14,7 @@ from app.web import idempotency
 from app.web.endpoint import Contract
 from app.web.identity import Credential
 from app.web.problems import MEDIA_TYPE, status_of
+from app.web.shown import known_fields
 
 SECURITY: dict[Credential, list[dict[str, list[str]]]] = {
     Credential.NONE: [],
@@ -24,7 +27,7 @@ PAGE_HEADERS = {
     "X-Total-Count": "How many there are in all.",
     "X-Page": "Which page this is, from 1.",
     "X-Page-Size": "How many a page holds.",
-    "Link": "first, prev, next and last page (RFC 8288).",
+    "Link": "first, prev, next and last page (RFC 8288); to prev and next by cursor.",
 }
 ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
 REPLAYED = {idempotency.REPLAYED: "`true` where this was answered before, to the same key."}
@@ -59,7 +62,9 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
         schema = {"type": "string", "format": "uuid"} if is_id else {"type": "string"}
         yield {"in": "path", "name": name, "required": True, "schema": schema}
     if contract.query is not None:
-        yield {"in": "query", "schema": contract.query}
+        yield {"in": "query", "schema": contract.query(exclude=_said_apart(contract))}
+    if contract.is_list:
+        yield _fields(contract)
     if _is_tagged(contract) and "GET" in (rule.methods or ()):
         yield {
             "in": "header",
@@ -82,6 +87,35 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
             " is not carried out again, but answered as it was the first time.",
             "schema": {"type": "string", "pattern": f"^{idempotency.KEY.pattern}$"},
         }
+
+
+def _said_apart(contract: Contract) -> tuple[str, ...]:
+    return ("chosen",) if contract.is_list else ()
+
+
+def _fields(contract: Contract) -> dict[str, Any]:
+    """The parameter by which a list is trimmed: it depends on what the list shows."""
+    assert contract.returns is not None  # noqa: S101 (a list shows something)
+    names = sorted(known_fields(contract.returns))
+    return {
+        "in": "query",
+        "name": "fields",
+        "description": "Which fields of each record to answer, separated by commas.",
+        "style": "form",
+        "explode": False,
+        "schema": {
+            "type": "array",
+            "items": {"type": "string", "enum": names},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+    }
+
+
+@cache
+def _part(schema: type[Schema]) -> type[Schema]:
+    """The same fields, none of which must be there."""
+    return type(f"{schema.__name__.removesuffix('Out')}Part", (schema,), {})
 
 
 def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
@@ -128,6 +162,8 @@ def _success(contract: Contract) -> dict[str, Any]:
     if contract.returns is not None:
         is_array = contract.is_list or contract.many
         schema: Any = contract.returns
+        if contract.is_list:
+            schema = {"anyOf": [schema, _part(schema)]}
         schema = {"type": "array", "items": schema} if is_array else schema
         response["content"] = {contract.produces: {"schema": schema}}
         if contract.table:

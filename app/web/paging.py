@@ -6,9 +6,14 @@ from flask import Request, Response
 
 from app.services.pages import Page
 
+PLACING = ("page", "page_size", "cursor")
+
 
 def describe(response: Response, request: Request, page: Page[object]) -> None:
-    """Set X-Total-Count, X-Page, X-Page-Size and Link (RFC 8288)."""
+    """Set X-Total-Count, X-Page, X-Page-Size and Link (RFC 8288).
+
+    The links to the next and the previous page hold cursors beside their numbers.
+    """
     response.headers["X-Total-Count"] = str(page.total)
     response.headers["X-Page"] = str(page.number)
     response.headers["X-Page-Size"] = str(page.size)
@@ -17,15 +22,16 @@ def describe(response: Response, request: Request, page: Page[object]) -> None:
 
 def _links(request: Request, page: Page[object]) -> str:
     last = max(1, -(-page.total // page.size))
-    numbers = {"first": 1, "last": last}
-    if page.number > 1:
-        numbers["prev"] = min(page.number - 1, last)
-    if page.number < last:
-        numbers["next"] = page.number + 1
+    places: dict[str, tuple[int, str | None]] = {"first": (1, None), "last": (last, None)}
+    if page.before or (page.number > 1 and not page.items):
+        places["prev"] = (max(1, min(page.number - 1, last)), page.before)
+    if page.after:
+        places["next"] = (page.number + 1, page.after)
     pairs = parse_qsl(request.query_string.decode(), keep_blank_values=True)
-    kept = [(name, value) for name, value in pairs if name not in ("page", "page_size")]
-    path = quote(request.path)
+    kept = urlencode([pair for pair in pairs if pair[0] not in PLACING])
+    start = f"<{quote(request.path)}?{kept}{'&' if kept else ''}"
     return ", ".join(
-        f'<{path}?{urlencode([*kept, ("page", number), ("page_size", page.size)])}>; rel="{rel}"'
-        for rel, number in sorted(numbers.items())
+        f"{start}page={number}&page_size={page.size}"
+        f'{f"&cursor={cursor}" if cursor else ""}>; rel="{rel}"'
+        for rel, (number, cursor) in sorted(places.items())
     )

@@ -46,6 +46,12 @@ def shower(schema: type[Schema], only: tuple[str, ...] | None = None) -> Show:
     return show
 
 
+@cache
+def known_fields(schema: type[Schema]) -> frozenset[str]:
+    """The names of the fields that are shown."""
+    return frozenset(field.data_key or name for name, field in schema().dump_fields.items())
+
+
 def _shown_by(field: fields.Field[Any]) -> Show | None:
     """How a field's value is shown; None for just as it is."""
     if isinstance(field, fields.Nested):
@@ -71,9 +77,10 @@ def _unless_none(show: Show) -> Show:
 
 
 def _all_shown(show: Show | None) -> Show:
+    """Of none that are NULL out of PostgreSQL, too."""
     if show is None:
-        return list
-    return lambda values: [show(value) for value in values]
+        return lambda values: list(values or ())
+    return lambda values: [show(value) for value in values or ()]
 
 
 def _text(value: Any) -> str | None:

@@ -12,10 +12,19 @@ from app.services.pages import Page
 from app.web.paging import describe
 
 
+def page(total: int, number: int, size: int) -> Page[object]:
+    """As a list answers it: with cursors to what follows and precedes, where something does."""
+    skipped = (number - 1) * size
+    items = (object(),) * max(0, min(size, total - skipped))
+    after = "after" if items and skipped + size < total else None
+    before = "before" if items and number > 1 else None
+    return Page(items, total, number, size, after, before)
+
+
 def described(total: int, number: int, size: int, *, query: str = "", path: str = "/loans/") -> Any:
     response = Response()
     builder = EnvironBuilder(path=path, query_string=query)
-    describe(response, builder.get_request(Request), Page((), total, number, size))
+    describe(response, builder.get_request(Request), page(total, number, size))
     return response.headers
 
 
@@ -55,7 +64,13 @@ def test_links_lead_to_pages_that_exist(
 
 def test_links_keep_the_filters_and_the_size() -> None:
     query = "status=PENDING&status=FLAGGED&q=%25%26+%3D&page=1&page_size=1"
-    kept = {"status": ["PENDING", "FLAGGED"], "q": ["%& ="], "page_size": ["1"], "page": ["2"]}
+    kept = {
+        "status": ["PENDING", "FLAGGED"],
+        "q": ["%& ="],
+        "page_size": ["1"],
+        "page": ["2"],
+        "cursor": ["after"],
+    }
     assert links(2, 1, 1, query=query)["next"] == kept
 
 
@@ -74,3 +89,9 @@ def test_a_record_named_in_the_path_cannot_break_the_header(name: str) -> None:
 @pytest.mark.parametrize("query", ["q=%0D%0AX-Evil:+1", "q=%3E%22"])
 def test_a_filter_cannot_break_the_header(query: str) -> None:
     assert links(1, 1, 1, query=query)["first"]["q"] == parse_qs(query)["q"]
+
+
+def test_the_pages_beside_are_led_to_by_cursor_and_those_at_the_ends_by_number() -> None:
+    led = links(45, 2, 20, query="cursor=used&page=2")
+    cursors = {rel: query.get("cursor") for rel, query in led.items()}
+    assert cursors == {"first": None, "prev": ["before"], "next": ["after"], "last": None}

@@ -4,7 +4,7 @@ Each knows its JSON Schema (`json_schema`), from which the OpenAPI document is b
 """
 
 from app.schemas.fields.numbers import Exact, Figure, JsonSchema, Money, Numeral, Score, Whole
-from app.schemas.fields.text import Email, ExternalId, Id, Phone, Reference, Secret, Text
+from app.schemas.fields.text import Email, ExternalId, Id, Names, Phone, Reference, Secret, Text
 from app.schemas.fields.values import Anything, Choice, Day, Instant, Truth
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Instant",
     "JsonSchema",
     "Money",
+    "Names",
     "Numeral",
     "Phone",
     "Reference",

@@ -40,7 +40,9 @@ class Money(fields.Field[Decimal]):
         return {"anyOf": [text, number]}
 
     def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
-        return None if value is None else f"{value:.2f}"
+        if value is None or isinstance(value, str):  # exact, from PostgreSQL's JSON
+            return value
+        return f"{value:.2f}"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Decimal:
         literal = _literal(value)

@@ -12,6 +12,7 @@ from app.schemas.fields.numbers import JsonSchema
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 PHONE = re.compile(r"\+?[0-9][0-9 ().-]{3,30}")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+NAMES = re.compile(r"[a-z_]{1,40}(?:,[a-z_]{1,40}){0,49}")
 RESERVED = frozenset(("imports", "export", ".", ".."))
 
 
@@ -115,6 +116,20 @@ class Reference(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(60, **kwargs)
+
+
+class Names(fields.Field[tuple[str, ...]]):
+    """Some of a record's fields: their names, separated by commas, each once."""
+
+    json_schema: JsonSchema = {"type": "string", "pattern": f"^{NAMES.pattern}$"}
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
+        if not isinstance(value, str) or not NAMES.fullmatch(value):
+            raise ValidationError("Must be names of fields, separated by commas.")
+        names = tuple(value.split(","))
+        if len(set(names)) < len(names):
+            raise ValidationError("Must name each field once.")
+        return names
 
 
 class Id(fields.Field[UUID]):

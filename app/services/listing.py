@@ -1,0 +1,207 @@
+"""Lists that are asked for all day: a page and its exact count in one statement.
+
+The statement is built once for each shape of question: which filters it names, in which order, and
+from where on. Where the tallies know how many there are, nothing is counted, and a page far down
+the list is found through them, by the day on which it begins.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Select,
+    String,
+    Subquery,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
+
+from app.models.tally import Subject
+from app.reading import Reading
+from app.services import tallied
+from app.services.pages import Order, Page, cut, newest_first, oldest_first, start_of
+
+# To skip so many rows of an index costs no more than to look for the day where they end.
+SKIPPED_AT_MOST = 1_000
+SHAPES_KEPT = 1_000
+ONE_DAY = timedelta(days=1)
+
+Values = Mapping[str, Any]
+Condition = ColumnElement[bool]
+
+
+class Shape(NamedTuple):
+    """What of a question changes the statement, and not its parameters alone."""
+
+    names: frozenset[str]
+    is_descending: bool
+    size: int
+    skips: bool
+    is_after: bool | None
+    counts: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """One kind of record, listed by when it was made.
+
+    `shown` selects what is shown of it, `id` and `created_at` among that. `filters` are conditions,
+    each with a parameter of its own name; beside them go the days `first` and `last`, and where
+    there is a `status`, several `statuses`. The tallies know it by `subject`.
+    """
+
+    model: Any
+    shown: Select[*tuple[Any, ...]]
+    filters: Mapping[str, Condition]
+    subject: Subject
+
+    def page(
+        self,
+        asked: Values,
+        *,
+        page: int,
+        page_size: int,
+        cursor: str | None = None,
+        oldest_come_first: bool = False,
+    ) -> Page[Any]:
+        """The page of what meets the filters named in `asked`. Raises Invalid for the cursor."""
+        asked = {name: value for name, value in asked.items() if value is not None}
+        order = self._order(is_descending=not oldest_come_first)
+        place = order.place(cursor) if cursor else None
+        skipped, total = 0 if place else (page - 1) * page_size, None
+        values = {**asked, **_bounds(asked)}
+        if tallied.FILTERS.issuperset(asked):
+            values |= tallied.spans(asked.get("first"), asked.get("last"))
+            if skipped > SKIPPED_AT_MOST:
+                day, before, total = self._sought(values, order, skipped)
+                if day is None:
+                    return Page((), total, page, page_size)
+                values |= _from(day, order)
+                skipped -= before
+        shape = Shape(
+            names=frozenset(values),
+            is_descending=order.is_descending,
+            size=page_size,
+            skips=skipped > 0,
+            is_after=place.is_after if place else None,
+            counts=total is None,
+        )
+        values |= {f"place_{at}": value for at, value in enumerate(place.values if place else ())}
+        # A plan that is kept would be one for skipping very many.
+        reading = _reading(self, shape)
+        found = reading.rows({**values, "skipped": skipped}, is_prepared=not skipped)
+        if total is None:
+            total = found[0].total
+            found = [row for row in found if row.id is not None]
+        return cut(found, total, order, page=page, page_size=page_size, place=place)
+
+    def _sought(self, values: Values, order: Order, skipped: int) -> tuple[date | None, int, int]:
+        """The day on which a page begins, how many rows come before that day, and in all."""
+        finding = _finding(self.subject, frozenset(values), order.is_descending)
+        (found,) = finding.rows({**values, "skipped": skipped})
+        return found.day, found.before, found.total
+
+    def _order(self, *, is_descending: bool) -> Order:
+        return newest_first(self.model) if is_descending else oldest_first(self.model)
+
+    def statement(self, shape: Shape) -> Select[*tuple[Any, ...]]:
+        """The rows of a page and one more; beside each, if it `counts`, how many there are in all.
+
+        Where there are none, the total stands beside a row of NULLs.
+        """
+        order = self._order(is_descending=shape.is_descending)
+        places = self._places(shape, order)
+        rows = self.shown.join(places, places.c.id == self.model.id).subquery("shown")
+        sorting = [rows.c[column.key] for column in order.columns]
+        by = order.by(sorting, reverse=shape.is_after is False)
+        if not shape.counts:
+            return select(*rows.c).order_by(*by)
+        one = select(self._total(shape.names).label("total")).subquery("counted")
+        return select(one.c.total, *rows.c).select_from(one.outerjoin(rows, true())).order_by(*by)
+
+    def _total(self, names: frozenset[str]) -> ColumnElement[int]:
+        if tallied.FILTERS.issuperset(names - tallied.PARAMETERS - BOUNDS):
+            return tallied.number(self.subject, names)
+        conditions = [*self._conditions(names)]
+        if "statuses" in names:
+            conditions.append(self.model.status == any_(STATUSES))
+        return select(func.count()).where(*conditions).select_from(self.model).scalar_subquery()
+
+    def _places(self, shape: Shape, order: Order) -> Subquery:
+        """The ids of the rows, in one walk along an index; of several statuses, in one for each."""
+        key = [*order.columns]
+        conditions = self._conditions(shape.names)
+        if shape.is_after is not None:
+            values = (bindparam(f"place_{at}", type_=column.type) for at, column in enumerate(key))
+            conditions.append(order.beyond_row(shape.is_after, [*values]))
+        by = order.by(key, reverse=shape.is_after is False)
+        size: ColumnElement[int] = literal_column(str(shape.size + 1))
+        walk = select(*key).where(*conditions).order_by(*by).limit(size)
+        skipped = bindparam("skipped", type_=BigInteger)
+        if "statuses" not in shape.names:
+            return (walk.offset(skipped) if shape.skips else walk).subquery("places")
+        chosen = func.unnest(STATUSES).table_valued("status").render_derived("chosen")
+        walk = walk.where(self.model.status == chosen.c.status)
+        each = (walk.limit(size + skipped) if shape.skips else walk).lateral("each")
+        merged = select(*each.c).select_from(chosen.join(each, true()))
+        merged = merged.order_by(*order.by([*each.c], reverse=shape.is_after is False)).limit(size)
+        return (merged.offset(skipped) if shape.skips else merged).subquery("places")
+
+    def _conditions(self, names: frozenset[str]) -> list[Condition]:
+        """Of the filters named, and of the moments they are within; not of several statuses."""
+        conditions = [self.filters[name] for name in sorted(names) if name in self.filters]
+        moment = DateTime(timezone=True)
+        if "since" in names:
+            conditions.append(self.model.created_at >= bindparam("since", type_=moment))
+        if "until" in names:
+            conditions.append(self.model.created_at < bindparam("until", type_=moment))
+        return conditions
+
+
+def among(statuses: Sequence[str]) -> Values:
+    """The filter by one status or several."""
+    chosen = sorted(set(map(str, statuses)))
+    return {"status": chosen[0]} if len(chosen) == 1 else {"statuses": chosen}
+
+
+STATUSES = bindparam("statuses", type_=ARRAY(String))
+BOUNDS = frozenset(("since", "until"))
+
+
+@lru_cache(SHAPES_KEPT)
+def _reading(listing: Listing, shape: Shape) -> Reading:
+    return Reading(listing.statement(shape))
+
+
+@lru_cache(SHAPES_KEPT)
+def _finding(subject: Subject, names: frozenset[str], is_descending: bool) -> Reading:
+    return tallied.day_of_row(subject, names, is_descending=is_descending)
+
+
+def _bounds(asked: Values) -> dict[str, datetime]:
+    """From the first moment of the first day to before the first moment after the last."""
+    first, last = asked.get("first"), asked.get("last")
+    bounds = {}
+    if first is not None:
+        bounds["since"] = start_of(first)
+    if last is not None and last < date.max:
+        bounds["until"] = start_of(last + ONE_DAY)
+    return bounds
+
+
+def _from(day: date, order: Order) -> dict[str, datetime]:
+    """The bound by which a list begins with that day."""
+    if order.is_descending:
+        return {"until": start_of(day + ONE_DAY)}
+    return {"since": start_of(day)}
