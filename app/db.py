@@ -7,6 +7,7 @@ refuses to flush, update or delete outside `transaction()`.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -31,6 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from app import config, connections
 from app.config import Settings
 from app.errors import Contended, DatabaseAway, DatabaseBusy, DomainError
+from app.insertion import New, statements
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +56,18 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(session_options={"expire_on_commit": False})
-_OPEN = "open transaction"
+_OPEN = "transaction at work"
 _WHOLE = "transaction around it"
 _EACH = "after each commit"
 _refusals: dict[str, type[DomainError]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the transaction at work has yet to do: after its commit, and before."""
+
+    hooks: list[Hook]
+    new: list[New]
 
 
 @contextmanager
@@ -71,19 +81,19 @@ def transaction() -> Iterator[None]:
     session = db.session()
     if _OPEN in session.info:
         raise RuntimeError("transaction() does not nest: call a private helper instead")
-    hooks: list[Hook] = []
+    work = _Work([], [])
     later: list[Hook] | None = session.info.get(_WHOLE)
     with _begun(session) if later is None else _step(session):
-        session.info[_OPEN] = hooks
+        session.info[_OPEN] = work
         try:
             yield
-            session.flush()
+            flush()
         finally:
             del session.info[_OPEN]
     if later is None:
-        _run_all(hooks)
+        _run_all(work.hooks)
     else:
-        later.extend(hooks)
+        later.extend(work.hooks)
 
 
 @contextmanager
@@ -113,15 +123,30 @@ def after_each_commit(app: Flask, hook: Hook) -> None:
     app.extensions.setdefault(_EACH, []).append(hook)
 
 
+def append(*records: Base, unless_there: bool = False) -> None:
+    """Have records inserted at the end of the transaction at work, by one statement for all.
+
+    For what stays as it is once it is written, and is not read before: the session does not know
+    it. With `unless_there` those are passed over whose key is taken.
+    """
+    _at_work().new.extend(New(record, unless_there) for record in records)
+
+
+def flush() -> None:
+    """Write now what the transaction at work has pending, for it is going to read that."""
+    session, work = db.session(), _at_work()
+    session.flush()
+    for statement, values in statements(work.new):
+        session.connection().exec_driver_sql(statement, values)
+    work.new.clear()
+
+
 def after_commit(hook: Hook) -> None:
     """Run `hook` once the transaction at work is committed; never if it is rolled back.
 
     The deed is done by then: a hook that fails is logged and changes nothing of the answer.
     """
-    hooks: list[Hook] | None = db.session().info.get(_OPEN)
-    if hooks is None:
-        raise RuntimeError("after_commit() belongs inside transaction()")
-    hooks.append(hook)
+    _at_work().hooks.append(hook)
 
 
 @contextmanager
@@ -166,6 +191,13 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.database_behind_pgbouncer:
         with app.app_context():
             event.listen(db.engine, "connect", connections.speak_utc)
+
+
+def _at_work() -> _Work:
+    work: _Work | None = db.session().info.get(_OPEN)
+    if work is None:
+        raise RuntimeError("this belongs inside transaction(), as all that writes")
+    return work
 
 
 @contextmanager

@@ -23,26 +23,27 @@ SELECT id, external_id, customer_id, amount, term_months, purpose, income, expen
     created_by, version, created_at, updated_at
     FROM loans WHERE customer_id = :customer::uuid AND status = 'ACTIVE' ORDER BY id
     FOR UPDATE \aset loan_
-INSERT INTO audit_events (id, at, actor_id, actor_kind, action, subject, subject_id, request_id,
-    address, details)
-    VALUES (:event::uuid, now(), :caller::uuid, 'user', 'payment.completed', 'payment',
-    :payment::uuid, :event::varchar, '127.0.0.1', '{}'::jsonb);
 UPDATE loans SET outstanding = outstanding - :cents::numeric / 100, version = version + 1,
     updated_at = now() WHERE id = :loan_id::uuid AND version = :loan_version::integer;
-INSERT INTO payments (id, external_id, customer_id, total_amount, status, source, paid_at, reverses,
+WITH beside_0 AS
+(INSERT INTO payments (id, external_id, customer_id, total_amount, status, source, paid_at, reverses,
     reason, created_by, created_at)
     VALUES (:payment::uuid, NULL, :customer::uuid, :cents::numeric / 100, 'COMPLETED', 'external',
-    now(), NULL, NULL, :caller::uuid, now());
-INSERT INTO journal (id, kind, loan_id, payment_id, reverses, external_id, note, actor_id,
+    now(), NULL, NULL, :caller::uuid, now())),
+beside_1 AS
+(INSERT INTO audit_events (id, at, actor_id, actor_kind, action, subject, subject_id, request_id,
+    address, details)
+    VALUES (:event::uuid, now(), :caller::uuid, 'user', 'payment.completed', 'payment',
+    :payment::uuid, :event::varchar, '127.0.0.1', '{}'::jsonb)),
+beside_2 AS
+(INSERT INTO journal (id, kind, loan_id, payment_id, reverses, external_id, note, actor_id,
     actor_kind, at)
     VALUES (:journal::uuid, 'payment', NULL, :payment::uuid, NULL, NULL, NULL, :caller::uuid, 'user',
-    now());
+    now()))
 INSERT INTO entries (journal_id, book, loan_id, customer_id, direction, amount, balance_after)
-    SELECT p0::uuid, p1, p2::uuid, p3::uuid, p4, p5, p6 FROM (VALUES
-    (:journal, 'cash', NULL, NULL, 'debit', :cents::numeric / 100, NULL, 0),
-    (:journal, 'receivable', :loan_id, NULL, 'credit', :cents::numeric / 100,
-    :loan_outstanding::numeric - :cents::numeric / 100, 1)
-    ) AS lines (p0, p1, p2, p3, p4, p5, p6, number) ORDER BY number RETURNING id;
+    VALUES (:journal::uuid, 'cash', NULL, NULL, 'debit', :cents::numeric / 100, NULL),
+    (:journal::uuid, 'receivable', :loan_id::uuid, NULL, 'credit', :cents::numeric / 100,
+    :loan_outstanding::numeric - :cents::numeric / 100);
 RELEASE SAVEPOINT step;
 INSERT INTO kept_answers (caller_id, key, fingerprint, answer, created_at, expires_at)
     VALUES (:caller::uuid, :event::varchar, decode(repeat('ab', 32), 'hex'),

@@ -40,7 +40,7 @@ class Cashier:
     def disburse(self, at: datetime, by: User, loan: Loan) -> None:
         """Into the customer's account; the whole amount is owed from now on."""
         lines = (debit(loan, loan.amount), credit(self._account(loan.customer), loan.amount))
-        self._book(at, by, JournalKind.DISBURSEMENT, lines, loan=loan)
+        self._book(at, by, JournalKind.DISBURSEMENT, lines, loan_id=loan.id)
 
     def move(self, at: datetime, by: User, movement: Movement, customer: Customer) -> Journal:
         """A deposit or a withdrawal."""
@@ -77,7 +77,7 @@ class Cashier:
         note(self.random, at, by, f"payment.{payment.status.lower()}", payment.id)
         if is_owed:
             lines = (debit(self._source(payment), total), *_shares(total, debts))
-            self._book(at, by, JournalKind.PAYMENT, lines, payment=payment)
+            self._book(at, by, JournalKind.PAYMENT, lines, payment_id=payment.id)
         return payment
 
     def reverse(self, at: datetime, by: User, undone: Payment, reason: str) -> None:
@@ -86,7 +86,7 @@ class Cashier:
         references = {"status": PaymentStatus.REVERSED, "reverses": undone.id, "reason": reason}
         payment = self._payment(at, by, **values, **references)
         note(self.random, at, by, "payment.reversed", undone.id, by_payment=str(payment.id))
-        self._undo(at, by, undone.id, note=reason, payment=payment)
+        self._undo(at, by, undone.id, note=reason, payment_id=payment.id)
 
     def _payment(self, at: datetime, by: User, **values: Any) -> Payment:
         paid_at = None if values["status"] == PaymentStatus.REJECTED else at
@@ -107,7 +107,7 @@ class Cashier:
         actor = Actor(id=by.id, role=by.role)
         references |= {"id": new_id(self.random, at), "at": at}
         journal, _ = ledger.post(actor, kind, lines, **references)
-        self.booked[journal.id if journal.payment is None else journal.payment.id] = journal, lines
+        self.booked[journal.payment_id or journal.id] = journal, lines
         for line in lines:
             if isinstance(line.target, Loan):
                 line.target.updated_at = at

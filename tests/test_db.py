@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,19 +10,23 @@ from flask import Flask
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
 
 from app.db import (
     Base,
     _refusals,
     after_commit,
     after_each_commit,
+    append,
     db,
+    flush,
     snapshot,
     transaction,
     whole,
 )
 from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, EmailTaken
-from app.models import Customer, LoginFailures, User
+from app.insertion import ROWS_AT_MOST
+from app.models import Customer, FlagNotice, FraudFlag, Loan, LoginFailures, User
 from app.models.base import now
 from tests.factories import Caller, Lender
 
@@ -36,6 +41,22 @@ def context(app: Flask) -> Iterator[None]:
 
 def failures(digest: bytes) -> LoginFailures:
     return LoginFailures(email_digest=digest, failures=1, window_ends_at=now())
+
+
+def make_loan() -> Loan:
+    """An application, yet to be stored, of a customer who is."""
+    customer = Customer(external_id="C-1", created_by=uuid7())
+    with transaction():
+        db.session.add(customer)
+    amounts = {"amount": Decimal("100.00"), "income": Decimal("50.00"), "expenses": Decimal("9.00")}
+    return Loan(
+        **amounts,
+        customer_id=customer.id,
+        term_months=12,
+        purpose="a bicycle",
+        risk_score=Decimal("0.10"),
+        created_by=customer.created_by,
+    )
 
 
 def stored() -> set[bytes]:
@@ -82,6 +103,84 @@ def test_a_flush_outside_a_transaction_is_refused() -> None:
 def test_a_statement_that_writes_outside_a_transaction_is_refused() -> None:
     with pytest.raises(RuntimeError, match="inside transaction"):
         db.session.execute(update(User).values(nickname="stray"))
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_appended_is_inserted_at_the_end_whatever_it_is() -> None:
+    flagged = make_loan()
+    with transaction():
+        append(flagged, FraudFlag(loan_id=flagged.id, rule="a", reason="b", severity="low"))
+        append(FlagNotice(loan_id=flagged.id), failures(b"appended"))
+        assert stored() == set()
+    loan = db.session.get_one(Loan, flagged.id)
+    flag = db.session.scalars(select(FraudFlag)).one()
+    assert (stored(), flag.loan_id, flag.evidence) == ({b"appended"}, loan.id, {})
+    shown = ("version", "outstanding", "status", "created_at", "external_id")
+    assert [getattr(flagged, name) for name in shown] == [getattr(loan, name) for name in shown]
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_appended_is_lost_with_its_transaction() -> None:
+    def interrupted() -> None:
+        with transaction():
+            append(failures(b"lost"))
+            flush()
+            raise KeyboardInterrupt
+
+    with whole():
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        with transaction():
+            append(failures(b"kept"))
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert seen_elsewhere() == {b"kept"}
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_appended_can_be_read_once_it_is_flushed_and_is_inserted_once() -> None:
+    with transaction():
+        append(failures(b"early"))
+        flush()
+        assert stored() == {b"early"}
+        append(failures(b"late"))
+    assert stored() == {b"early", b"late"}
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_appended_unless_it_is_there_leaves_what_is() -> None:
+    with transaction():
+        append(failures(b"there"))
+    with transaction():
+        append(
+            LoginFailures(email_digest=b"there", failures=2, window_ends_at=now()),
+            unless_there=True,
+        )
+        append(failures(b"beside"), unless_there=True)
+    assert set(db.session.scalars(select(LoginFailures.failures))) == {1}
+    assert stored() == {b"there", b"beside"}
+
+
+@pytest.mark.usefixtures("context")
+def test_a_key_that_is_appended_twice_is_refused() -> None:
+    with pytest.raises(IntegrityError), transaction():
+        append(failures(b"twice"), failures(b"twice"))
+    assert stored() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_more_is_appended_than_goes_into_one_statement() -> None:
+    with transaction():
+        append(*(failures(b"%d" % number) for number in range(2 * ROWS_AT_MOST + 1)))
+    assert len(stored()) == 2 * ROWS_AT_MOST + 1
+
+
+@pytest.mark.usefixtures("context")
+def test_nothing_is_appended_outside_a_transaction() -> None:
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        append(failures(b"stray"))
+    with pytest.raises(RuntimeError, match="inside transaction"):
+        flush()
 
 
 @pytest.mark.usefixtures("context")

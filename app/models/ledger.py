@@ -3,7 +3,6 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, text
@@ -13,9 +12,6 @@ from app.db import Base, refuses
 from app.errors import CustomerInUse, EntryNotReversible, ExternalIdTaken, InsufficientFunds
 from app.models.base import Identified, now
 from app.models.loan import MOST, Loan
-
-if TYPE_CHECKING:
-    from app.models.payment import Payment
 
 refuses("uq_journal_external_id", ExternalIdTaken)
 refuses("uq_journal_reverses", EntryNotReversible)
@@ -96,9 +92,6 @@ class Journal(Identified, Base):
     actor_id: Mapped[UUID]
     actor_kind: Mapped[str] = mapped_column(String(10))
     at: Mapped[datetime] = mapped_column(default=now)
-
-    loan: Mapped[Loan | None] = relationship(lazy="raise_on_sql")
-    payment: Mapped["Payment | None"] = relationship(lazy="raise_on_sql")
 
 
 class Entry(Base):

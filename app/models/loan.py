@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
-from app.db import Base, refuses
+from app.db import Base, append, refuses
 from app.errors import CustomerInUse, ExternalIdTaken, IllegalTransition
 from app.models.base import Identified, Timestamped, Versioned, now
 from app.models.customer import Customer
@@ -164,7 +164,11 @@ class Loan(Versioned, Timestamped, Base):
         self._step_to(LoanStatus.ACTIVE, by, reason)
 
     def _step_to(self, status: LoanStatus, by: UUID | None, reason: str | None) -> None:
-        self.history.add(LoanEvent(from_status=self.status, to_status=status, by=by, reason=reason))
+        append(
+            LoanEvent(
+                loan_id=self.id, from_status=self.status, to_status=status, by=by, reason=reason
+            )
+        )
         self.status = status
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from app.db import db
+from app.db import append
 from app.models import AuditEvent
 from app.models.base import Identified
 from app.services.actor import Actor
@@ -14,7 +14,7 @@ from app.services.pages import Order, Page, page_of, within_days
 
 def record(actor: Actor, action: str, subject: Identified, **details: object) -> None:
     """Add one event to the transaction at work. `details` must never carry a secret."""
-    db.session.add(
+    append(
         AuditEvent(
             actor_id=actor.id,
             actor_kind=actor.kind,

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from app import config
-from app.db import db, transaction
+from app.db import append, db, flush, transaction
 from app.errors import AdminOnly, LoanTooRisky, ReasonRequired
 from app.models import (
     Account,
@@ -122,14 +122,14 @@ def flag_beside(loan: Loan, reason: str | None) -> None:
     """Add a person's flag to a loan that is FLAGGED, within the transaction at work."""
     if reason is None:
         raise ReasonRequired
-    loan.flags.add(FraudFlag(rule="manual", reason=reason, severity=Severity.HIGH))
+    append(FraudFlag(loan_id=loan.id, rule="manual", reason=reason, severity=Severity.HIGH))
     _show_flags(loan)
 
 
 def _disburse(actor: Actor, loan: Loan, account: Account) -> None:
     loan.taken_at = now()
     lines = (debit(loan, loan.amount), credit(account, loan.amount))
-    ledger.post(actor, JournalKind.DISBURSEMENT, lines, loan=loan)
+    ledger.post(actor, JournalKind.DISBURSEMENT, lines, loan_id=loan.id)
 
 
 def _decide(actor: Actor, ref: str, status: LoanStatus, reason: str | None) -> Loan:
@@ -149,5 +149,5 @@ def _must_be_acceptable(risk_score: Decimal) -> None:
 
 def _show_flags(loan: Loan) -> None:
     """Read the open flags anew, for an answer that shows them as they are now."""
-    db.session.flush()
+    flush()
     db.session.refresh(loan, ["fraud_flags"])

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app import config
-from app.db import db
+from app.db import append, db
 from app.models import Customer, FlagClearance, FraudFlag, Loan, LoanStatus, Severity
 from app.models.base import now
 from app.models.loan import EDITABLE
@@ -133,6 +133,7 @@ def _add_flags(loan: Loan, findings: Iterable[Finding]) -> None:
     """What is shown of the loan has changed then, so its entity tag must, too."""
     flags = [
         FraudFlag(
+            loan_id=loan.id,
             rule=found.rule,
             reason=found.reason,
             severity=Severity(found.severity),
@@ -141,7 +142,7 @@ def _add_flags(loan: Loan, findings: Iterable[Finding]) -> None:
         for found in findings
     ]
     if flags:
-        loan.flags.add_all(flags)
+        append(*flags)
         loan.updated_at = now()
         set_committed_value(loan, "fraud_flags", [*loan.fraud_flags, *flags])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.db import db
+from app.db import append, db
 from app.errors import AccountFull, InsufficientFunds
 from app.models import Account, Book, Customer, Direction, Entry, Journal, JournalKind, Loan
 from app.models.loan import MOST
@@ -60,12 +60,14 @@ def post(
     """
     journal = Journal(kind=kind, actor_id=actor.id, actor_kind=actor.kind, **references)
     entries = [_booked(journal, line) for line in lines]
-    db.session.add_all((journal, *entries))
+    append(journal, *entries)
     return journal, entries
 
 
 def _booked(journal: Journal, line: Line) -> Entry:
-    entry = Entry(journal=journal, direction=line.direction, amount=line.amount)
+    entry = Entry(
+        journal=journal, journal_id=journal.id, direction=line.direction, amount=line.amount
+    )
     target = line.target
     if isinstance(target, Loan):
         entry.book, entry.loan, entry.loan_id = Book.RECEIVABLE, target, target.id

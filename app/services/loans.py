@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.db import db, transaction
+from app.db import append, db, transaction
 from app.errors import CustomerInactive, LoanNotEditable
 from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
 from app.models.loan import EDITABLE
@@ -29,11 +29,16 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
         borrower = find_customer(actor, customer, lock=True)
         if borrower.status != CustomerStatus.ACTIVE:
             raise CustomerInactive
-        loan = Loan(customer=borrower, status=LoanStatus.PENDING, created_by=actor.id, **values)
+        loan = Loan(
+            customer_id=borrower.id,
+            customer=borrower,
+            status=LoanStatus.PENDING,
+            created_by=actor.id,
+            **values,
+        )
         loan.risk_score = _assess(loan).score
-        loan.history.add(LoanEvent(to_status=LoanStatus.PENDING, by=actor.id))
         credit.must_fit_the_limit(borrower, loan)
-        db.session.add(loan)
+        append(loan, LoanEvent(loan_id=loan.id, to_status=LoanStatus.PENDING, by=actor.id))
         audit.record(actor, "loan.applied", loan)
         fraud.examine(actor, borrower, loan)
         decisions.approve_unseen(actor, loan)

@@ -14,13 +14,11 @@ from uuid import UUID
 
 from flask import Flask, current_app
 from sqlalchemy import func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from app import mail
 from app.background import Background
-from app.db import after_commit, db, transaction
+from app.db import after_commit, append, db, transaction
 from app.models import FlagNotice, Loan, LoanStatus, Role, User
-from app.models.base import now
 from app.services.access import with_flags
 
 # Longer than a mail takes, for a claim that runs out under way lets it go twice.
@@ -85,12 +83,11 @@ def init_app(app: Flask) -> None:
 
 
 def announce(loan: Loan) -> None:
-    """Have the admins told, after the commit, that the loan was flagged; once, however often.
+    """Have the admins told that the loan was flagged, once, however often it is; after the commit.
 
-    Part of the transaction at work. What is pending there is flushed first, the loan with it.
+    Part of the transaction at work.
     """
-    told = insert(FlagNotice).values(loan_id=loan.id, created_at=now()).on_conflict_do_nothing()
-    db.session.execute(told)
+    append(FlagNotice(loan_id=loan.id), unless_there=True)
     sender: Background = current_app.extensions["notices"]
     after_commit(sender.wake)
 

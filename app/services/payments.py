@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.db import db, transaction
+from app.db import append, db, transaction
 from app.errors import PaymentNotReversible
 from app.models import (
     Customer,
@@ -135,7 +135,9 @@ def _settle(actor: Actor, payment: Payment, account: ledger.Target, loans: Loans
     ]
     lines = [credit(loan, amount) for loan, amount in shares]
     source = debit(account, payment.total_amount)
-    _, (_, *details) = ledger.post(actor, JournalKind.PAYMENT, (source, *lines), payment=payment)
+    _, (_, *details) = ledger.post(
+        actor, JournalKind.PAYMENT, (source, *lines), payment_id=payment.id
+    )
     for loan, _ in shares:
         if loan.outstanding == NOTHING:
             loan.move_to(LoanStatus.PAID, by=actor.id)
@@ -153,7 +155,7 @@ def _restore(
         actor,
         JournalKind.REVERSAL,
         (sink, *lines),
-        payment=payment,
+        payment_id=payment.id,
         reverses=undone.payment_details[0].journal_id,
         note=payment.reason,
     )
@@ -173,7 +175,7 @@ def _written(actor: Actor, customer: Customer, **values: Any) -> Payment:
         created_by=actor.id,
         **values,
     )
-    db.session.add(payment)
+    append(payment)
     set_committed_value(payment, "payment_details", [])
     set_committed_value(payment, "reversal", None)
     return payment

@@ -11,9 +11,11 @@ from tests.factories import Caller
 
 
 def shape(statement: str) -> str:
-    """What it does to which table, and the columns it names."""
+    """What it does to which tables."""
     text = " ".join(statement.split())
     verb = text.split(maxsplit=1)[0]
+    if verb == "WITH":
+        return " and ".join(re.findall(r"INSERT INTO \w+|UPDATE \w+", text))
     if verb not in ("SELECT", "INSERT", "UPDATE"):
         return verb
     table = re.search(r"(?:INTO|UPDATE|JOIN|FROM) (\w+)", text)

@@ -13,7 +13,7 @@ NOTICES = (
     Mutant(
         "notices: one a loan",
         NOTICES_PY,
-        ".on_conflict_do_nothing()",
+        ", unless_there=True",
         "",
         f"{TESTS} -k flagged_again",
     ),
