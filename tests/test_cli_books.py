@@ -22,8 +22,8 @@ def test_right_books_end_well_and_tell_what_was_checked(admin: Caller, verify: V
     admin.post(f"/loans/{admin.make_loan()['id']}/activate", {})
     result = verify()
     assert result.exit_code == 0, result.output
-    counts = "2 entries, 1 journals, 1 loans, 1 accounts, 0 payments, 5 audit events"
-    assert f" checks of {counts}: no difference.\n" in result.stdout
+    counts = "2 entries, 1 journals, 1 loans, 1 accounts, 0 payments, 5 audit events, 1 customers"
+    assert f" checks of {counts}, 0 tallies: no difference.\n" in result.stdout
     assert "100%" in result.stderr
 
 

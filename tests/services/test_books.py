@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from tests.factories import Caller, created
 Names = dict[str, str]
 Found = Callable[[], list[Difference]]
 GUARDED = ("payments", "journal", "entries", "loans", "audit_events")
+# What is spoiled is to be found by the ledger, and not by its tallies going on as they were.
+TALLIED = ("payments", "loans", "audit_events")
 # The checks that would refuse the damage before it is done.
 CONSTRAINTS = """
 SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
@@ -106,6 +110,8 @@ def damage(app: Flask) -> Iterator[Callable[[str, Names], None]]:
         with app.app_context(), db.engine.connect() as connection:
             for table in GUARDED:
                 connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+            for table, change in product(TALLIED, ("insert", "update", "delete")):
+                connection.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER tally_{change}"))
             for table, name, definition in connection.execute(text(CONSTRAINTS)).all():
                 dropped.append(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
                 connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
@@ -351,6 +357,49 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
     "UPDATE entries SET balance_after = 1 WHERE customer_id = '{bob}'": {
         "held after": ["entry +: then held 1.00, by the entries up to it 300.00"],
     },
+    "UPDATE loans SET open_flags = 2 WHERE id = '{pending}'": {
+        "open flags": ["loan <pending>: open flags 2, on record 0"],
+    },
+    "DELETE FROM tally_changes WHERE subject = 'loans' AND kind IN ('PENDING', 'PAID')": {
+        "tallied loans": [
+            "loans of today PAID: tallied 0, on record 1 0.25 100.00",
+            "loans of today PENDING: tallied 0, on record 1 0.50 25000.00",
+        ],
+    },
+    "UPDATE tally_changes SET amount = amount + 1 WHERE subject = 'loans' AND kind = 'PAID'": {
+        "tallied loans": [
+            "loans of today PAID: tallied 1 0.25 101.00, on record 1 0.25 100.00",
+        ],
+    },
+    "UPDATE tally_changes SET is_flagged = true WHERE subject = 'loans' AND kind = 'PAID'": {
+        "tallied loans": [
+            "loans of today PAID flagged: tallied 1 0.25 100.00, on record 0",
+            "loans of today PAID: tallied 0, on record 1 0.25 100.00",
+        ],
+    },
+    "UPDATE tally_changes SET day = '2001-02-03' WHERE subject = 'customers'": {
+        "tallied customers": [
+            "customers of 2001-02-03 ACTIVE: tallied 3, on record 0",
+            "customers of today ACTIVE: tallied 0, on record 3",
+        ],
+    },
+    "INSERT INTO tallies VALUES ('payments', 'day', '2001-02-03', 'REJECTED', false, 5, 0, 0, 0)": {
+        "tallied payments": ["payments of 2001-02-03 REJECTED: tallied 5, on record 0"],
+        "tallied spans": [
+            "tallies of payments ever 0001-01-01 REJECTED: tallied 0, by the days 5",
+            "tallies of payments month 2001-02-01 REJECTED: tallied 0, by the days 5",
+        ],
+    },
+    "DELETE FROM tally_changes WHERE subject = 'audit' AND kind = 'payment.rejected'": {
+        "tallied audit events": [
+            "audit events of today payment.rejected: tallied 0, on record 1",
+        ],
+    },
+    "INSERT INTO tallies VALUES ('loans', 'ever', '0001-01-01', 'PAID', false, 1, 0.5, 2, 3)": {
+        "tallied spans": [
+            "tallies of loans ever 0001-01-01 PAID: tallied 1 0.5 2 3, by the days 0",
+        ],
+    },
 }
 
 
@@ -364,6 +413,7 @@ def test_damage_is_found_and_nothing_else_is(
     for difference in found():
         line = re.sub(r"(entry|audit event) [0-9a-f-]+", r"\1 +", str(difference))
         line = re.sub(r"[0-9a-f-]{36}", lambda each: named[each[0]], line)
+        line = line.replace(str(datetime.now(UTC).date()), "today")
         told.setdefault(difference.check, []).append(line)
     assert {name: sorted(lines) for name, lines in told.items()} == DAMAGES[statements]
 

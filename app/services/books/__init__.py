@@ -11,6 +11,7 @@ All of it on one snapshot, by statements that go through a table each and answer
 - `singles`: what can happen once is there once.
 - `deeds`: what the audit trail tells of is there.
 - `totals`: over everything at once, debits are credits, and what was lent is owed or was paid.
+- `tallies`: what is tallied, of records that are here or elsewhere, is what there is.
 
 That a record which is referred to exists, and is referred to once, is not asked: PostgreSQL's keys
 see to it.
@@ -23,15 +24,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from app.db import snapshot
-from app.models import Account, AuditEvent, Entry, Journal, Loan, Payment
-from app.services.books import balances, deeds, journals, payments, singles, totals
+from app.models import Account, AuditEvent, Customer, Entry, Journal, Loan, Payment, Tally
+from app.services.books import balances, deeds, journals, payments, singles, tallies, totals
 from app.services.books.checks import Check, Difference
 
 __all__ = ["CHECKS", "Books", "Check", "Difference", "differences", "opened"]
 
 CHECKS = tuple(
     each
-    for module in (journals, balances, payments, singles, deeds, totals)
+    for module in (journals, balances, payments, singles, deeds, totals, tallies)
     for each in vars(module).values()
     if isinstance(each, Check)
 )
@@ -42,6 +43,8 @@ COUNTED = {
     "accounts": Account,
     "payments": Payment,
     "audit events": AuditEvent,
+    "customers": Customer,
+    "tallies": Tally,
 }
 # Whole tables are joined and sorted, every row is wanted, and there are few statements.
 SETTINGS = {"work_mem": "64MB", "cursor_tuple_fraction": "1", "jit": "off"}
