@@ -27,11 +27,12 @@ CUSTOMERS_BY_DOMAIN = 8
 INACTIVE = 0.02
 WITH_LINE_OF_CREDIT = 0.3
 STRAINED = 0.05
-DECIDED_BY_ADMINS = ("APPROVED", "REJECTED", "FLAGGED", "ACTIVE")
+FLAGGED = "FLAGGED"
+DECIDED_BY_ADMINS = ("APPROVED", "REJECTED", FLAGGED, "ACTIVE")
 LOAN_COLUMNS = (
     "id, external_id, customer_id, amount, term_months, purpose, income, expenses, risk_score, "
-    "status, outstanding, contract_version, maximum_payment_date, taken_at, created_by, version, "
-    "created_at, updated_at"
+    "status, outstanding, contract_version, maximum_payment_date, taken_at, open_flags, "
+    "created_by, version, created_at, updated_at"
 )
 EVENT_COLUMNS = 'id, loan_id, from_status, to_status, at, "by", reason'
 FLAG_COLUMNS = "id, loan_id, rule, reason, severity, evidence, created_at"
@@ -137,7 +138,7 @@ def _write(lines: LoanLines, random: Random, loan: Lent, figures: Figures, life:
     names = f"{loan.id}\t{loan.external_id or NULL}\t{loan.customer}\t"
     lines.loans.append(names + _loan(figures, life, loan.officer))
     lines.events.append(_events(random, loan.id, life, loan.officer, loan.admin))
-    if life.status == "FLAGGED":
+    if life.status == FLAGGED:
         lines.flags.append(_flag(random, loan.id, life.steps[-1][1]))
 
 
@@ -166,8 +167,8 @@ def _loan(figures: Figures, life: Life, officer: str) -> str:
     return (
         f"{figures.amount}e-2\t{figures.term_months}\t{figures.purpose}\t{figures.income}e-2\t"
         f"{figures.expenses}e-2\t{figures.score}e-2\t{life.status}\t{life.outstanding}e-2\t"
-        f"{contract}\t{due}\t{taken_at}\t{officer}\t{life.version}\t"
-        f"{text(life.steps[0][1])}\t{text(life.changed_at)}\n"
+        f"{contract}\t{due}\t{taken_at}\t{int(life.status == FLAGGED)}\t"
+        f"{officer}\t{life.version}\t{text(life.steps[0][1])}\t{text(life.changed_at)}\n"
     )
 
 
@@ -175,7 +176,7 @@ def _events(random: Random, loan_id: str, life: Life, officer: str, admin: str) 
     before, lines = NULL, ""
     for status, at in life.steps:
         by = admin if status in DECIDED_BY_ADMINS else officer
-        reason = SUSPICION if status == "FLAGGED" else NULL
+        reason = SUSPICION if status == FLAGGED else NULL
         event_id = uuid7_hex(at, random)
         lines += f"{event_id}\t{loan_id}\t{before}\t{status}\t{text(at)}\t{by}\t{reason}\n"
         before = status

@@ -1,7 +1,8 @@
 """Loading a large book: by COPY into bare tables, whose keys and indexes are then built anew.
 
 All in one transaction: whoever looks meanwhile waits, and an interrupted load leaves nothing. The
-triggers that judge each journal rest meanwhile; all of them are judged at the end, at once.
+triggers that judge each journal and keep the tallies rest meanwhile; all is judged, and counted, at
+the end, at once.
 """
 
 from collections import Counter, deque
@@ -23,7 +24,11 @@ from seeding.people import hire
 
 LEDGER = ("accounts", "payments", "journal", "entries")
 TABLES = ("customers", "loans", "loan_events", "fraud_flags", *LEDGER)
-JUDGED = {"journal": "balanced", "entries": "balanced", "loans": "booked"}
+RESTING = (
+    *(("journal", "balanced"), ("entries", "balanced"), ("loans", "booked")),
+    *((table, "tally_insert") for table in ("customers", "loans", "payments")),
+    ("fraud_flags", "count_open_flags"),
+)
 PROCESSES = 2
 AHEAD = 4
 SETTINGS = (
@@ -113,7 +118,7 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.SQL(name)))
     # What a transaction writes into a table it truncated may be frozen from the start.
     cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(_names(TABLES)))
-    for table, trigger in JUDGED.items():
+    for table, trigger in RESTING:
         cursor.execute(_turned("DISABLE", table, trigger))
     add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
     return [
@@ -122,8 +127,10 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
             add.format(sql.SQL(table), sql.Identifier(name), sql.SQL(definition))
             for name, table, definition in reversed(constraints)
         ),
-        *(_turned("ENABLE", table, trigger) for table, trigger in JUDGED.items()),
+        *(_turned("ENABLE", table, trigger) for table, trigger in RESTING),
         sql.SQL("ANALYZE {}").format(_names(TABLES)),
+        sql.SQL("SELECT recount_tallies()"),
+        sql.SQL("ANALYZE tallies"),
     ]
 
 
