@@ -1,18 +1,37 @@
 """What the admins read: the portfolio in figures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Date,
+    DateTime,
+    Select,
+    String,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
-from app.db import db
-from app.models import Loan, LoanStatus
+from app.models import LoanStatus, Tally, TallyChange
+from app.reading import Reading
 from app.services.actor import Actor
-from app.services.pages import within_days
+from app.services.tallied import ENDS, spans
 
+LOANS = literal_column("'loans'", String)
+SUMS = ("number", "risk", "amount", "outstanding")
 FOUR_PLACES = Decimal("0.0001")
 APPROVED = (LoanStatus.APPROVED, LoanStatus.ACTIVE, LoanStatus.PAID)
 
@@ -45,25 +64,57 @@ class Portfolio:
 
 
 def portfolio(actor: Actor, *, first: date | None = None, last: date | None = None) -> Portfolio:
-    """Sum up the applications made from `first` to `last`, whole UTC days, both included."""
+    """Sum up the applications made from `first` to `last`, whole UTC days, both included.
+
+    Whatever their number, it is read from the tallies, and exact.
+    """
     actor.must_be_admin()  # who sees every loan: no need of visible_loans
-    month = func.to_char(Loan.created_at, "YYYY-MM").label("month")
-    cells = db.session.execute(
-        select(
-            Loan.status,
-            month,
-            func.count().label("total"),
-            func.sum(Loan.risk_score).label("risk"),
-            func.sum(Loan.amount).label("amount"),
-            func.sum(Loan.outstanding).label("outstanding"),
+    days = spans(first, last)
+    return _summed(_cells(is_ranged=bool(days)).rows(days))
+
+
+@cache
+def _cells(*, is_ranged: bool) -> Reading:
+    """The loans by status and month: what was folded, and what has changed since."""
+    lines = union_all(*_folded(is_ranged), _changed(is_ranged)).subquery()
+    month = func.to_char(cast(lines.c.day, DateTime), literal_column("'YYYY-MM'")).label("month")
+    number, *sums = (func.sum(lines.c[name]) for name in SUMS)
+    return Reading(
+        select(lines.c.status, month, cast(number, BigInteger).label("total"))
+        .add_columns(*(each.label(name) for each, name in zip(sums, SUMS[1:], strict=True)))
+        .group_by(lines.c.status, month)
+        .having(number != literal_column("0"))
+        .order_by(month)
+    )
+
+
+def _folded(is_ranged: bool) -> Iterator[Select[*tuple[Any, ...]]]:
+    """Each range of tallies by a statement of its own, which finds it in the index."""
+    parts = zip(("day", "month", "day"), ENDS, strict=True) if is_ranged else (("month", None),)
+    for span, ends in parts:
+        days = [Tally.starts_on.between(_day(ends[0]), _day(ends[1]))] if ends else []
+        yield select(Tally.kind.label("status"), Tally.starts_on.label("day"), *_sums(Tally)).where(
+            Tally.subject == LOANS, Tally.span == literal_column(f"'{span}'"), *days
         )
-        .where(*within_days(Loan.created_at, first, last))
-        .group_by(Loan.status, month)
-    ).all()
-    return _summed(cells)
 
 
-def _summed(cells: Sequence[Row[Any]]) -> Portfolio:
+def _changed(is_ranged: bool) -> Select[*tuple[Any, ...]]:
+    days = [TallyChange.day.between(_day("first"), _day("last"))] if is_ranged else []
+    return select(TallyChange.kind, TallyChange.day, *_sums(TallyChange)).where(
+        TallyChange.subject == LOANS, TallyChange.is_unfolded(), *days
+    )
+
+
+def _sums(model: type[Tally | TallyChange]) -> list[ColumnElement[Any]]:
+    return [getattr(model, name) for name in SUMS]
+
+
+def _day(name: str) -> BindParameter[date]:
+    return bindparam(name, type_=Date)
+
+
+def _summed(cells: Sequence[Any]) -> Portfolio:
+    """`cells` are in the order of their months."""
     total = sum(cell.total for cell in cells)
     by_status = {str(status): 0 for status in LoanStatus}
     for cell in cells:
@@ -77,14 +128,15 @@ def _summed(cells: Sequence[Row[Any]]) -> Portfolio:
         approval_rate=_ratio(sum(by_status[status] for status in APPROVED), total),
         flagged_rate=_ratio(by_status[LoanStatus.FLAGGED], total),
         by_month=[
-            Month(
-                month,
-                sum(cell.total for cell in cells if cell.month == month),
-                _money(cell.amount for cell in cells if cell.month == month),
-            )
-            for month in sorted({cell.month for cell in cells})
+            _month(month, list(of_month))
+            for month, of_month in groupby(cells, key=attrgetter("month"))
         ],
     )
+
+
+def _month(month: str, cells: Sequence[Any]) -> Month:
+    total = sum(cell.total for cell in cells)
+    return Month(month, total, _money(cell.amount for cell in cells))
 
 
 def _money(amounts: Iterable[Decimal]) -> Decimal:
