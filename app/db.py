@@ -5,12 +5,12 @@ refuses to flush, update or delete outside `transaction()`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from flask import Flask, current_app
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Engine,
     MetaData,
     Numeric,
+    PoolProxiedConnection,
     event,
     make_url,
     text,
@@ -46,6 +47,9 @@ NAMES = {
 MONEY = Numeric(14, 2)
 
 ROWS_AT_ONCE = 2_000
+
+# To the driver the connection stays in autocommit. It commits what was begun all the same.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 Hook = Callable[[], object]
 
@@ -137,8 +141,30 @@ def flush() -> None:
     session, work = db.session(), _at_work()
     session.flush()
     for statement, values in statements(work.new):
-        session.connection().exec_driver_sql(statement, values)
+        send(session.connection().connection, statement, values)
     work.new.clear()
+
+
+def send(
+    lent: PoolProxiedConnection,
+    statement: str,
+    values: Mapping[str, object] | None = None,
+    *,
+    prepare: bool | None = None,
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Have the driver of a connection send a statement as it is, past SQLAlchemy.
+
+    Raises what PostgreSQL's errors mean, DatabaseAway and DatabaseBusy among it.
+    """
+    driver = cast(psycopg.Connection, lent.driver_connection)
+    try:
+        return driver.execute(statement, values, prepare=prepare)
+    except psycopg.Error as cause:
+        if driver.closed:  # and so, it may be, are all in the pool
+            db.engine.pool._invalidate(lent, cause)  # as SQLAlchemy does
+        if refusal := translated(cause):
+            raise refusal from cause
+        raise
 
 
 def after_commit(hook: Hook) -> None:
@@ -204,7 +230,7 @@ def _at_work() -> _Work:
 def _begun(session: Session) -> Iterator[None]:
     session.rollback()
     try:
-        session.connection(execution_options={"isolation_level": "READ COMMITTED"})
+        send(session.connection().connection, BEGIN, prepare=False)
         settings = config.current()
         if settings.database_behind_pgbouncer:
             session.connection().execute(connections.set_limits(settings))

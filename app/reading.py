@@ -6,13 +6,14 @@ long as the driver and PostgreSQL together; it still writes the statement and ke
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from contextlib import closing
+from typing import Any
 
 import psycopg
-from sqlalchemy import PoolProxiedConnection, Select
+from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from app.db import db, translated
+from app.db import db, send, translated
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 Values = Mapping[str, object]
@@ -40,9 +41,10 @@ class Reading:
         asked: dict[str, object] = {**self._fixed, **values}
         session = db.session() if db.session.registry.has() else None
         if session is not None and session.in_transaction():
-            found = session.connection().exec_driver_sql(self.sql, asked)
-            return [self._row(tuple(row)) for row in found]
-        return list(map(self._row, self._found_alone(asked, None if is_prepared else False)))
+            found = send(session.connection().connection, self.sql, asked).fetchall()
+        else:
+            found = self._found_alone(asked, None if is_prepared else False)
+        return list(map(self._row, found))
 
     def row(self, **values: object) -> Any | None:
         """The one row there may be."""
@@ -51,21 +53,12 @@ class Reading:
 
     def _found_alone(self, asked: Values, prepare: bool | None) -> list[tuple[Any, ...]]:
         """On a connection of its own, for this one statement."""
-        lent: PoolProxiedConnection | None = None
         try:
             lent = db.engine.raw_connection()
-            return _driver(lent).execute(self.sql, asked, prepare=prepare).fetchall()
         except psycopg.Error as cause:
-            if lent is not None and _driver(lent).closed:  # and so, it may be, are all in the pool
-                db.engine.pool._invalidate(lent, cause)  # as SQLAlchemy does
             raise translated(cause) or cause from cause
-        finally:
-            if lent is not None:
-                lent.close()
-
-
-def _driver(lent: PoolProxiedConnection) -> psycopg.Connection:
-    return cast(psycopg.Connection, lent.driver_connection)
+        with closing(lent):
+            return send(lent, self.sql, asked, prepare=prepare).fetchall()
 
 
 def _made_of(names: Sequence[str]) -> Callable[[tuple[Any, ...]], Any]:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from threading import Barrier
 from typing import Any
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -183,6 +184,20 @@ def in_parallel() -> Callable[..., list[Any]]:
             return list(pool.map(start, calls))
 
     return run
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What reaches the driver, through SQLAlchemy or past it; it commits by itself."""
+    statements: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noting(cursor: psycopg.Cursor, statement: str, *values: Any, **how: Any) -> psycopg.Cursor:
+        statements.append(statement)
+        return execute(cursor, statement, *values, **how)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+    return statements
 
 
 def quiet(app: Flask) -> Flask:

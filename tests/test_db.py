@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
@@ -163,7 +163,7 @@ def test_what_is_appended_unless_it_is_there_leaves_what_is() -> None:
 
 @pytest.mark.usefixtures("context")
 def test_a_key_that_is_appended_twice_is_refused() -> None:
-    with pytest.raises(IntegrityError), transaction():
+    with pytest.raises(UniqueViolation), transaction():
         append(failures(b"twice"), failures(b"twice"))
     assert stored() == set()
 
