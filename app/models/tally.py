@@ -86,10 +86,7 @@ class TallyChange(_Sums, Base):
 
 
 class TallyFold(Base):
-    """The one row that whoever folds holds meanwhile.
-
-    No change is left of transactions numbered below `folded_below`.
-    """
+    """How far changes were folded: none is left of transactions numbered below `folded_below`."""
 
     __tablename__ = "tally_folds"
     __table_args__ = (CheckConstraint("id = 1", name="only_one"),)

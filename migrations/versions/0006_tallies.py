@@ -48,6 +48,8 @@ GUARDED = ("customers", "loans", "payments", "fraud_flags", "flag_clearances", "
 KEY = "subject, day, kind, is_flagged"
 COLUMNS = f"{KEY}, number, risk, amount, outstanding"
 WRITE = f"INSERT INTO tally_changes ({COLUMNS})"
+# One folds at a time, and nobody while all is counted anew.
+LOCK = "hashtextextended('tallies', 0)"
 EVER = "date '0001-01-01'"
 XMIN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 TAKEN = f"SELECT {KEY}, -number, -risk, -amount, -outstanding"
@@ -98,11 +100,11 @@ BEGIN
 END $$
 """
 # By what is missing, so that flags which come meanwhile are counted neither twice nor not at all.
-COUNT_OPEN_FLAGS = """
+COUNT_OPEN_FLAGS = f"""
 CREATE OR REPLACE FUNCTION recount_open_flags() RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-    PERFORM FROM tally_folds FOR UPDATE;
+    PERFORM pg_advisory_xact_lock({LOCK});
     WITH open_flags AS (
         SELECT loan_id, count(*) AS number FROM fraud_flags
         WHERE NOT EXISTS (SELECT FROM flag_clearances WHERE flag_id = fraud_flags.id)
@@ -132,7 +134,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$
-"""
+"""  # noqa: S608
 # What is moved is out of the one table and in the other at the same instant, and a tally that comes
 # to nothing is removed. Each is found by its key, however large a plan takes the changes for.
 FOLD_TALLIES = f"""
@@ -143,12 +145,8 @@ DECLARE
         (SELECT folded_below FROM tally_folds WHERE folded_below <= {XMIN}), 0);
     touched bigint;
 BEGIN
-    IF NOT EXISTS (SELECT FROM tally_changes WHERE transaction_id >= unfolded_from) THEN
-        RETURN 0;
-    END IF;
-    INSERT INTO tally_folds (id, folded_below) VALUES (1, 0) ON CONFLICT DO NOTHING;
-    PERFORM FROM tally_folds FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM tally_changes WHERE transaction_id >= unfolded_from)
+        OR NOT pg_try_advisory_xact_lock({LOCK}) THEN
         RETURN 0;
     END IF;
     WITH folded AS (
@@ -163,7 +161,8 @@ BEGIN
         ) AS spans (span, starts_on)
         GROUP BY subject, span, starts_on, kind, is_flagged
     ), marked AS (
-        UPDATE tally_folds SET folded_below = {XMIN}
+        INSERT INTO tally_folds (id, folded_below) VALUES (1, {XMIN})
+        ON CONFLICT (id) DO UPDATE SET folded_below = excluded.folded_below
     )
     MERGE INTO tallies AS kept USING changed
     ON kept.subject = changed.subject AND kept.span = changed.span
@@ -189,9 +188,8 @@ RECOUNT_TALLIES = f"""
 CREATE OR REPLACE FUNCTION recount_tallies() RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 BEGIN
-    INSERT INTO tally_folds (id, folded_below) VALUES (1, 0) ON CONFLICT DO NOTHING;
     PERFORM recount_open_flags();
-    UPDATE tally_folds SET folded_below = 0;
+    DELETE FROM tally_folds;
     WITH forgotten AS (DELETE FROM tallies)
     {WRITE} {
     summed(
