@@ -69,21 +69,27 @@ class Order:
     def cursor(self, is_after: bool, row: Any) -> str:
         """The cursor to what comes after a row, or before it."""
         values = (getattr(row, column.key) for column in self.columns)
-        written = orjson.dumps([is_after, *values])
-        return urlsafe_b64encode(written).rstrip(b"=").decode()
+        return self._written(Place(is_after, tuple(values)))
 
     def place(self, cursor: str) -> Place:
-        """The place that a cursor tells of. Raises Invalid."""
+        """The place that a cursor of this very order tells of. Raises Invalid."""
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-            is_after, *values = orjson.loads(urlsafe_b64decode(padded))
-            if not isinstance(is_after, bool):
-                raise TypeError
+            _, is_after, *values = orjson.loads(urlsafe_b64decode(padded))
             types = (column.type.python_type for column in self.columns)
-            read = tuple(READ[kind](value) for kind, value in zip(types, values, strict=True))
+            read = (READ[kind](value) for kind, value in zip(types, values, strict=True))
+            place = Place(is_after is True, tuple(read))
         except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
-            raise Invalid({"cursor": ["Not a cursor of this list."]}) from None
-        return Place(is_after, read)
+            place = None
+        if place is None or self._written(place) != cursor:
+            raise Invalid({"cursor": ["Not a cursor of this list."]})
+        return place
+
+    def _written(self, place: Place) -> str:
+        """The one cursor of a place: with the order's name, so that it is good for no other."""
+        name = ("-" if self.is_descending else "") + self.columns[0].class_.__tablename__
+        written = orjson.dumps([name, place.is_after, *place.values])
+        return urlsafe_b64encode(written).rstrip(b"=").decode()
 
 
 def page_of(
@@ -172,7 +178,7 @@ def _moment(value: str) -> datetime:
 
 
 def _number(value: int) -> int:
-    if not isinstance(value, int) or abs(value) > LARGEST_KEY:
+    if type(value) is not int or abs(value) > LARGEST_KEY:  # true and false are integers, too
         raise ValueError
     return value
 
