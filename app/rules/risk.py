@@ -1,6 +1,6 @@
 """The risk score of an application, and how it comes about."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -8,6 +8,15 @@ from fractions import Fraction
 ACCEPTABLE_BELOW = Decimal("0.75")
 AMOUNT_CEILING = 50_000
 TERM_CEILING = 60
+WEIGHTS = {
+    "amount": Decimal("0.5"),
+    "term_months": Decimal("0.3"),
+    "expenses_to_income": Decimal("0.2"),
+}
+NONE, ONE = Fraction(0), Fraction(1)
+_EXACT_WEIGHTS = {name: Fraction(weight) for name, weight in WEIGHTS.items()}
+
+Terms = Mapping[str, tuple[Fraction, Fraction]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +41,24 @@ class Assessment:
     factors: Sequence[Factor]
 
 
-def assess(*, amount: Decimal, term_months: int, income: Decimal, expenses: Decimal) -> Assessment:
+def score(*, amount: Decimal, term_months: int, income: Decimal, expenses: Decimal) -> Decimal:
     """Score an application: the lender's formula, exact until its one rounding.
 
     0.5·min(amount/50000, 1) + 0.3·min(term/60, 1) + 0.2·expenses/(income+1), clamped to 0..1 and
     rounded half-even to two decimals.
     """
-    terms = (
-        ("amount", min(Fraction(amount) / AMOUNT_CEILING, Fraction(1)), Decimal("0.5")),
-        ("term_months", min(Fraction(term_months, TERM_CEILING), Fraction(1)), Decimal("0.3")),
-        ("expenses_to_income", Fraction(expenses) / (Fraction(income) + 1), Decimal("0.2")),
-    )
-    exact = sum((value * Fraction(weight) for _, value, weight in terms), Fraction(0))
+    return _summed_up(_terms(amount, term_months, income, expenses))
+
+
+def assess(*, amount: Decimal, term_months: int, income: Decimal, expenses: Decimal) -> Assessment:
+    """The same score with the factors behind it."""
+    terms = _terms(amount, term_months, income, expenses)
     factors = tuple(
-        Factor(name, _rounded(value, 12), weight, _rounded(value * Fraction(weight), 12))
-        for name, value, weight in terms
+        Factor(name, _rounded(value, 12), WEIGHTS[name], _rounded(contribution, 12))
+        for name, (value, contribution) in terms.items()
     )
     return Assessment(
-        score=_rounded(min(max(exact, Fraction(0)), Fraction(1)), 2),
+        score=_summed_up(terms),
         unrounded=sum((factor.contribution for factor in factors), Decimal(0)),
         factors=factors,
     )
@@ -58,6 +67,21 @@ def assess(*, amount: Decimal, term_months: int, income: Decimal, expenses: Deci
 def acceptable(risk_score: Decimal) -> bool:
     """Whether a loan of this score may be approved at all."""
     return risk_score < ACCEPTABLE_BELOW
+
+
+def _terms(amount: Decimal, term_months: int, income: Decimal, expenses: Decimal) -> Terms:
+    """By factor, its input and what it contributes."""
+    inputs = {
+        "amount": min(Fraction(amount) / AMOUNT_CEILING, ONE),
+        "term_months": min(Fraction(term_months, TERM_CEILING), ONE),
+        "expenses_to_income": Fraction(expenses) / (Fraction(income) + 1),
+    }
+    return {name: (value, value * _EXACT_WEIGHTS[name]) for name, value in inputs.items()}
+
+
+def _summed_up(terms: Terms) -> Decimal:
+    exact = sum((contribution for _, contribution in terms.values()), NONE)
+    return _rounded(min(max(exact, NONE), ONE), 2)
 
 
 def _rounded(value: Fraction, places: int) -> Decimal:
