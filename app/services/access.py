@@ -4,12 +4,13 @@ from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, bindparam, inspect, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.db import db
 from app.errors import CustomerNotFound, LoanNotFound, PaymentNotFound
 from app.models import Customer, Entry, Journal, Loan, Payment
+from app.reading import Reading
 from app.services.actor import Actor
 
 Record = TypeVar("Record", Customer, Loan)
@@ -47,6 +48,18 @@ def find_customer(actor: Actor, ref: str, *, lock: bool = False) -> Customer:
     if lock:
         actor.must_expect(customer)
     return customer
+
+
+def lock_customer(actor: Actor, ref: str) -> Customer:
+    """The customer of that id or external id, locked, as a copy that the session does not know.
+
+    For what leaves them as they are, in a third of the time. Raises CustomerNotFound.
+    """
+    key = key_of(ref)
+    row = _locking(actor.is_staff, isinstance(key, UUID)).row(ref=key, actor_id=actor.id)
+    if row is None:
+        raise CustomerNotFound
+    return Customer(**row._asdict())
 
 
 def find_loan(actor: Actor, ref: str, *, lock: bool = False) -> Loan:
@@ -148,6 +161,13 @@ def _customer_query(sees_all: bool, by_id: bool, lock: bool) -> Select[Customer]
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     return query
+
+
+@cache
+def _locking(sees_all: bool, by_id: bool) -> Reading:
+    name = Customer.id if by_id else Customer.external_id
+    of_customer = _visible(Customer, sees_all).where(name == bindparam("ref"))
+    return Reading(of_customer.with_only_columns(*inspect(Customer).columns).with_for_update())
 
 
 @cache

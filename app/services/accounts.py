@@ -15,7 +15,7 @@ from app.errors import CustomerNotFound, EntryNotFound, EntryNotReversible
 from app.models import Account, Customer, Entry, Journal, JournalKind
 from app.rules.distribution import NOTHING
 from app.services import audit, ledger
-from app.services.access import find_customer, named, visible_customers
+from app.services.access import find_customer, lock_customer, named, visible_customers
 from app.services.actor import Actor
 from app.services.ledger import CASH, OPPOSITE, Line, credit, debit
 from app.services.pages import Order, Page, page_of
@@ -100,7 +100,7 @@ def reverse(actor: Actor, ref: str, entry_ref: str, *, reason: str) -> Entry:
     """
     actor.must_be_admin()
     with transaction():
-        customer = find_customer(actor, ref, lock=True)
+        customer = lock_customer(actor, ref)
         undone = _find_entry(customer, entry_ref)
         if undone.journal.kind not in (JournalKind.DEPOSIT, JournalKind.WITHDRAWAL):
             raise EntryNotReversible(f"A {undone.journal.kind} is not undone here.")
@@ -117,7 +117,7 @@ def reverse(actor: Actor, ref: str, entry_ref: str, *, reason: str) -> Entry:
 def _move(actor: Actor, ref: str, kind: JournalKind, amount: Decimal, **told: str | None) -> Entry:
     actor.must_be_staff()
     with transaction():
-        account = ledger.lock_account(find_customer(actor, ref, lock=True))
+        account = ledger.lock_account(lock_customer(actor, ref))
         if kind == JournalKind.DEPOSIT:
             lines = (credit(account, amount), debit(CASH, amount))
         else:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     DateTime,
     Interval,
     ScalarSelect,
-    Select,
     SQLColumnExpression,
     String,
     Uuid,
@@ -24,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from app import config
-from app.db import db
 from app.models import Customer, Loan
+from app.reading import Reading
 from app.rules.fraud import Facts
 from app.services import domains
 
@@ -73,7 +72,7 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
     domain = customer.email_domain
     is_public = domain in config.current().public_email_providers
     asked = _asked(customer, loan, is_new=is_new, counted_domain=None if is_public else domain)
-    row = db.session.connection().execute(_query(), asked).one()
+    (row,) = _query().rows(asked)
     counted = row.customers_of_domain
     if domain and counted == COUNTED_AT_MOST:
         counted = domains.customers(domain)
@@ -108,7 +107,7 @@ def _asked(
 
 
 @cache
-def _query() -> Select[Any]:
+def _query() -> Reading:
     of = Application(
         id=bindparam("id", type_=Uuid()),
         customer_id=bindparam("customer_id", type_=Uuid()),
@@ -126,4 +125,4 @@ def _query() -> Select[Any]:
         "customers_of_domain": func.cardinality(func.array(of_domain.scalar_subquery())),
         "others_with_phone": others.scalar_subquery(),
     }
-    return select(*(column.label(name) for name, column in columns.items()))
+    return Reading(select(*(column.label(name) for name, column in columns.items())))

@@ -9,7 +9,7 @@ from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
 from app.models.loan import EDITABLE
 from app.rules import risk
 from app.services import audit, credit, decisions, fraud
-from app.services.access import find_customer, lock_loan_and_customer
+from app.services.access import lock_customer, lock_loan_and_customer
 from app.services.actor import Actor
 from app.services.listing import among
 from app.services.pages import Page
@@ -26,7 +26,7 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
     CreditLimitExceeded, ExternalIdTaken.
     """
     with transaction():
-        borrower = find_customer(actor, customer, lock=True)
+        borrower = lock_customer(actor, customer)
         if borrower.status != CustomerStatus.ACTIVE:
             raise CustomerInactive
         loan = Loan(
@@ -36,7 +36,7 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
             created_by=actor.id,
             **values,
         )
-        loan.risk_score = _assess(loan).score
+        loan.risk_score = risk.score(**_scored(loan))
         credit.must_fit_the_limit(borrower, loan)
         append(loan, LoanEvent(loan_id=loan.id, to_status=LoanStatus.PENDING, by=actor.id))
         audit.record(actor, "loan.applied", loan)
@@ -120,7 +120,7 @@ def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) 
         raise LoanNotEditable(f"An application that is {loan.status} can no longer be edited.")
     changed = loan.edit(values)
     if SCORED_BY.intersection(changed):
-        loan.risk_score = _assess(loan).score
+        loan.risk_score = risk.score(**_scored(loan))
     if "amount" in changed:
         credit.must_fit_the_limit(customer, loan)
     if changed:
@@ -129,9 +129,8 @@ def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) 
 
 
 def _assess(loan: Any) -> risk.Assessment:
-    return risk.assess(
-        amount=loan.amount,
-        term_months=loan.term_months,
-        income=loan.income,
-        expenses=loan.expenses,
-    )
+    return risk.assess(**_scored(loan))
+
+
+def _scored(loan: Any) -> dict[str, Any]:
+    return {name: getattr(loan, name) for name in SCORED_BY}

@@ -23,8 +23,8 @@ from app.models.base import now
 from app.rules.distribution import NOTHING, Debt, spread
 from app.services import audit, ledger
 from app.services.access import (
-    find_customer,
     find_payment,
+    lock_customer,
     lock_payer,
 )
 from app.services.actor import Actor
@@ -51,7 +51,7 @@ def pay(
     """
     actor.must_be_staff()
     with transaction():
-        payer = find_customer(actor, customer, lock=True)
+        payer = lock_customer(actor, customer)
         account = ledger.lock_account(payer) if source == PaymentSource.ACCOUNT else CASH
         loans = _lock_debts(payer)
         is_owed = total_amount <= sum(loan.outstanding for loan in loans.values())

@@ -18,8 +18,8 @@ LOCKED = (
     Mutant(
         "money: the payer's lock",
         PAYMENTS,
-        "payer = find_customer(actor, customer, lock=True)",
-        "payer = find_customer(actor, customer)",
+        "    lock_customer,\n",
+        "    find_customer as lock_customer,\n",
         "tests/services/test_lock_order.py",
     ),
     Mutant(
@@ -33,8 +33,8 @@ LOCKED = (
     Mutant(
         "money: the customer's lock when an account moves",
         ACCOUNTS,
-        "ledger.lock_account(find_customer(actor, ref, lock=True))",
-        "ledger.lock_account(find_customer(actor, ref))",
+        "import find_customer, lock_customer, named",
+        "import find_customer, find_customer as lock_customer, named",
         f"{RACES} -k 'first_deposits or deleted_from_under or leave_their_difference'",
     ),
     Mutant(

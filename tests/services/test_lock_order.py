@@ -1,14 +1,10 @@
 """Locks are taken in one order, customer, account, loans by id, whatever moves the money."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from flask import Flask
-from sqlalchemy import event
 
-from app.db import db
 from tests.factories import Caller, created
 
 LOCKING = re.compile(r"SELECT .*? FROM (\w+) (?:.* )?FOR UPDATE")
@@ -16,25 +12,19 @@ CUSTOMER, ACCOUNT, LOANS = "customers", "accounts", "loans by id"
 
 
 @pytest.fixture
-def locked(app: Flask) -> Iterator[Callable[[], list[str]]]:
+def locked(sent: list[str]) -> Callable[[], list[str]]:
     """What was locked since it was last asked, in order; of loans, whether by id."""
-    seen: list[str] = []
-
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        told = " ".join(statement.split())
-        if found := LOCKING.match(told):
-            seen.append(found[1] + (" by id" if "ORDER BY loans.id FOR UPDATE" in told else ""))
 
     def since() -> list[str]:
-        found = list(seen)
-        seen.clear()
-        return found
+        told = [" ".join(statement.split()) for statement in sent]
+        sent.clear()
+        return [
+            found[1] + (" by id" if "ORDER BY loans.id FOR UPDATE" in statement else "")
+            for statement in told
+            if (found := LOCKING.match(statement))
+        ]
 
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield since
-    event.remove(engine, "before_cursor_execute", note)
+    return since
 
 
 def test_whatever_moves_money_locks_in_one_order(
