@@ -21,7 +21,7 @@ from app.schemas.customers import (
     CustomerOut,
     CustomerPatchIn,
 )
-from app.services import credit, customers
+from app.services import credit, customers, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
@@ -49,10 +49,10 @@ def index(actor: Actor, query: dict[str, Any]) -> object:
 
 
 @bp.get("/<ref>")
-@endpoint(returns=CustomerOut, raises=(CustomerNotFound,))
-def show(actor: Actor, ref: str) -> object:
+@endpoint(returns=CustomerOut, reads=records.CUSTOMER)
+def show(customer: object) -> object:
     """Show a customer."""
-    return customers.find(actor, ref)
+    return customer
 
 
 @bp.patch("/<ref>")
@@ -75,7 +75,7 @@ def remove(actor: Actor, ref: str) -> None:
 
 
 @bp.get("/<ref>/balance")
-@endpoint(returns=BalanceOut, raises=(CustomerNotFound,))
-def balance(actor: Actor, ref: str) -> object:
+@endpoint(returns=BalanceOut, reads=credit.BALANCE)
+def balance(balance: object) -> object:
     """Show a customer's debt against their line of credit."""
-    return credit.balance(actor, ref)
+    return balance

@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.schemas.common import ReasonIn, ReasonRequiredIn
 from app.schemas.loans import LoanEventOut, LoanFilter, LoanIn, LoanOut, LoanPatchIn, RiskOut
-from app.services import decisions, loans
+from app.services import decisions, loans, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 from app.web.remembered import Cached
@@ -51,10 +51,10 @@ def index(actor: Actor, query: dict[str, Any]) -> object:
 
 
 @bp.get("/<ref>")
-@endpoint(returns=LoanOut, raises=(LoanNotFound,))
-def show(actor: Actor, ref: str) -> object:
+@endpoint(returns=LoanOut, reads=records.LOAN)
+def show(loan: object) -> object:
     """Show a loan."""
-    return loans.find(actor, ref)
+    return loan
 
 
 @bp.get("/<ref>/history")
@@ -65,10 +65,10 @@ def history(actor: Actor, ref: str) -> object:
 
 
 @bp.get("/<ref>/risk")
-@endpoint(returns=RiskOut, raises=(LoanNotFound,))
-def explain_risk(actor: Actor, ref: str) -> object:
+@endpoint(returns=RiskOut, reads=records.LOAN)
+def explain_risk(loan: object) -> object:
     """Explain a loan's risk score, factor by factor."""
-    return loans.explain_risk(actor, ref)
+    return loans.explain_risk(loan)
 
 
 @bp.patch("/<ref>")

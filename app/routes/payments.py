@@ -17,7 +17,7 @@ from app.errors import (
 )
 from app.schemas.common import ReasonRequiredIn
 from app.schemas.payments import PaymentFilter, PaymentIn, PaymentOut
-from app.services import payments
+from app.services import payments, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
@@ -45,10 +45,10 @@ def index(actor: Actor, query: dict[str, Any]) -> object:
 
 
 @bp.get("/<ref>")
-@endpoint(returns=PaymentOut, raises=(PaymentNotFound,))
-def show(actor: Actor, ref: str) -> object:
+@endpoint(returns=PaymentOut, reads=records.PAYMENT)
+def show(payment: object) -> object:
     """Show a payment with what each loan got of it."""
-    return payments.find(actor, ref)
+    return payment
 
 
 @bp.post("/<ref>/reverse")

@@ -1,7 +1,7 @@
 """Who asks: the caller of a service, and what their role lets them do."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from app.errors import AdminOnly, StaffOnly, Stale, UserOnly
@@ -23,8 +23,8 @@ class Actor:
     """The caller of a service: a user in a log-in session, an API key, or the command line.
 
     `if_match` is the entity tag the caller decided on, if they named one; `request_id` and
-    `address` go into the audit trail. `generation` is that of the topic their answer may be cached
-    by, as it was when they were recognized.
+    `address` go into the audit trail. `generation`, by which an answer may be cached, and `record`,
+    the one asked for as the caller may see it, were read when the caller was recognized.
     """
 
     id: UUID
@@ -35,6 +35,7 @@ class Actor:
     request_id: str | None = None
     address: str | None = None
     generation: str | None = None
+    record: Any = None
 
     @property
     def is_admin(self) -> bool:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from hashlib import sha256
 from secrets import token_urlsafe
 from uuid import UUID
@@ -13,14 +12,26 @@ from app.db import db, transaction
 from app.errors import ApiKeyNotFound, Unauthenticated
 from app.models import ApiKey, Role
 from app.models.base import now
-from app.reading import Reading
-from app.services import audit, generations
+from app.services import audit
 from app.services.actor import Actor
-from app.services.generations import Topic
+from app.services.along import NOTHING, Along, Callers
 from app.services.pages import Page, newest_first, page_of
 
 PREFIX_LENGTH = 11
 USE_NOTED_EVERY = timedelta(minutes=1)
+_HOLDERS = Callers(
+    select(
+        ApiKey.id.label("caller_id"),
+        ApiKey.role.label("caller_role"),
+        ApiKey.last_used_at.label("caller_was_seen_at"),
+    ).where(
+        ApiKey.digest == bindparam("digest"),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
+    ),
+    role=ApiKey.role,
+    id=ApiKey.id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +81,22 @@ def revoke(actor: Actor, key_id: UUID) -> None:
         audit.record(actor, "api_key.revoked", key)
 
 
-def holder(secret: str, topic: Topic | None = None) -> Actor:
-    """The actor of a key, as the key stands at this moment, with the topic's generation.
+def holder(secret: str, along: Along = NOTHING) -> Actor:
+    """The actor of a key, as the key stands at this moment, with what is read `along`.
 
     Raises Unauthenticated.
     """
-    found = _holder(topic).row(digest=_digest(secret), now=now())
+    found = _HOLDERS.row(along, digest=_digest(secret), now=now())
     if found is None:
         raise Unauthenticated("This API key is not good.")
-    if found.last_used_at is None or found.last_used_at < now() - USE_NOTED_EVERY:
-        _note_use(found.id)
-    role = Role(found.role)
-    return Actor(id=found.id, role=role, kind="api-key", generation=found.generation)
-
-
-@cache
-def _holder(topic: Topic | None) -> Reading:
-    return Reading(
-        select(ApiKey.id, ApiKey.role, ApiKey.last_used_at, generations.read_along(topic)).where(
-            ApiKey.digest == bindparam("digest"),
-            ApiKey.revoked_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
-        )
+    if found.caller_was_seen_at is None or found.caller_was_seen_at < now() - USE_NOTED_EVERY:
+        _note_use(found.caller_id)
+    return Actor(
+        id=found.caller_id,
+        role=Role(found.caller_role),
+        kind="api-key",
+        generation=found.generation,
+        record=along.record_in(found),
     )
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, func, select, update
@@ -13,10 +12,23 @@ from app.db import db, transaction
 from app.errors import Contended, InvalidCredentials, Unauthenticated
 from app.models import LoginSession, Role, User
 from app.models.base import now
-from app.reading import Reading
-from app.services import audit, generations, login_failures, passwords
+from app.services import audit, login_failures, passwords
 from app.services.actor import Actor
-from app.services.generations import Topic
+from app.services.along import NOTHING, Along, Callers
+
+_BEARERS = Callers(
+    select(User.role.label("caller_role"))
+    .join(LoginSession, LoginSession.user_id == User.id)
+    .where(
+        LoginSession.id == bindparam("session_id"),
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > bindparam("now"),
+        User.id == bindparam("user_id"),
+        User.is_active,
+    ),
+    role=User.role,
+    id=User.id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +64,20 @@ def log_in(
     return Grant(user.id, session.id, session.refresh_id)
 
 
-def bearer(user_id: UUID, session_id: UUID, topic: Topic | None = None) -> Actor:
+def bearer(user_id: UUID, session_id: UUID, along: Along = NOTHING) -> Actor:
     """The actor of an access token, judged by the session, the user and the role of this moment.
 
-    In the same look at the database, the generation of the topic. Raises Unauthenticated.
+    They come with what is read `along`. Raises Unauthenticated.
     """
-    found = _bearer(topic).row(user_id=user_id, session_id=session_id, now=now())
+    found = _BEARERS.row(along, user_id=user_id, session_id=session_id, now=now())
     if found is None:
         raise Unauthenticated("This session has ended.")
     return Actor(
-        id=user_id, role=Role(found.role), session_id=session_id, generation=found.generation
+        id=user_id,
+        role=Role(found.caller_role),
+        session_id=session_id,
+        generation=found.generation,
+        record=along.record_in(found),
     )
 
 
@@ -100,21 +116,6 @@ def end_sessions(*conditions: ColumnElement[bool]) -> None:
         update(LoginSession)
         .where(LoginSession.ended_at.is_(None), *conditions)
         .values(ended_at=now())
-    )
-
-
-@cache
-def _bearer(topic: Topic | None) -> Reading:
-    return Reading(
-        select(User.role, generations.read_along(topic))
-        .join(LoginSession, LoginSession.user_id == User.id)
-        .where(
-            LoginSession.id == bindparam("session_id"),
-            LoginSession.ended_at.is_(None),
-            LoginSession.expires_at > bindparam("now"),
-            User.id == bindparam("user_id"),
-            User.is_active,
-        )
     )
 
 

@@ -1,43 +1,20 @@
 """The line of credit: what a customer owes and has applied for, and what still fits."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import db
 from app.errors import CreditLimitExceeded, CustomerNotFound
 from app.models import Customer, Loan, LoanStatus
 from app.models.loan import AWAITED
-from app.services.access import named, visible_customers
-from app.services.actor import Actor
+from app.services.along import Seen
 
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """A customer's debt against their line of credit; `available_credit` is None without a line."""
-
-    external_id: str | None
-    credit_limit: Decimal | None
-    total_debt: Decimal
-
-    @property
-    def available_credit(self) -> Decimal | None:
-        return None if self.credit_limit is None else self.credit_limit - self.total_debt
-
-
-def balance(actor: Actor, ref: str) -> Balance:
-    """What the customer owes and has applied for, against their line of credit."""
-    debt = _debt_of(Customer.id).correlate(Customer).scalar_subquery()
-    query = visible_customers(actor).where(named(Customer, ref))
-    row = db.session.execute(
-        query.with_only_columns(Customer.external_id, Customer.credit_limit, debt)
-    ).one_or_none()
-    if row is None:
-        raise CustomerNotFound
-    return Balance(*row)
+# As literals: a list of parameters would have to be written out for each statement.
+_AWAITED: tuple[ColumnElement[str], ...] = tuple(literal_column(f"'{each}'") for each in AWAITED)
 
 
 def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
@@ -58,7 +35,21 @@ def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
 
 
 def _debt_of(customer_id: UUID | InstrumentedAttribute[UUID]) -> Select[Decimal]:
-    committed = func.sum(Loan.amount).filter(Loan.status.in_(AWAITED))
+    committed = func.sum(Loan.amount).filter(Loan.status.in_(_AWAITED))
     owed = func.sum(Loan.outstanding).filter(Loan.status == LoanStatus.ACTIVE)
     debt = func.coalesce(committed, 0) + func.coalesce(owed, 0)
     return select(debt).where(Loan.customer_id == customer_id)
+
+
+def _balance() -> Select[*tuple[Any, ...]]:
+    """What a customer owes and has applied for; NULL is available without a line of credit."""
+    debt = _debt_of(Customer.id).correlate(Customer).scalar_subquery()
+    return select(
+        Customer.external_id,
+        Customer.credit_limit,
+        debt.label("total_debt"),
+        (Customer.credit_limit - debt).label("available_credit"),
+    )
+
+
+BALANCE = Seen(Customer, _balance(), Customer.created_by, CustomerNotFound)

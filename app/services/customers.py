@@ -12,7 +12,7 @@ from app.services import audit, fraud
 from app.services.access import find_customer, visible_customers
 from app.services.actor import Actor
 from app.services.pages import Page, containing, newest_first, page_of
-from app.services.records import CUSTOMERS, own, read_customer
+from app.services.records import CUSTOMERS, own
 
 STAFF_SETS = frozenset(("status", "credit_limit", "preapproved_at"))
 
@@ -55,11 +55,6 @@ def search(
     return page_of(
         query, order=newest_first(Customer), page=page, page_size=page_size, cursor=cursor
     )
-
-
-def find(actor: Actor, ref: str) -> Any:
-    """The customer of that id or external id, as they are shown. Raises CustomerNotFound."""
-    return read_customer(actor, ref)
 
 
 def change(actor: Actor, ref: str, **values: Any) -> Customer:

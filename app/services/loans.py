@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.db import append, db, transaction
+from app.db import append, transaction
 from app.errors import CustomerInactive, LoanNotEditable
 from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
 from app.models.loan import EDITABLE
@@ -13,7 +13,7 @@ from app.services.access import lock_customer, lock_loan_and_customer
 from app.services.actor import Actor
 from app.services.listing import among
 from app.services.pages import Page
-from app.services.records import LOANS, of_customer, own, read_history, read_loan
+from app.services.records import LOANS, of_customer, own, read_history
 
 SCORED_BY = frozenset(("amount", "term_months", "income", "expenses"))
 
@@ -74,19 +74,14 @@ def search(
     )
 
 
-def find(actor: Actor, ref: str) -> Any:
-    """The loan of that id or external id, as it is shown. Raises LoanNotFound."""
-    return read_loan(actor, ref)
-
-
 def history(actor: Actor, ref: str) -> Sequence[Any]:
     """Every change of the loan's status, oldest first. Raises LoanNotFound."""
     return read_history(actor, ref)
 
 
-def explain_risk(actor: Actor, ref: str) -> risk.Assessment:
+def explain_risk(loan: Any) -> risk.Assessment:
     """The loan's score with each factor's input, weight and contribution."""
-    return _assess(read_loan(actor, ref))
+    return _assess(loan)
 
 
 def change(

@@ -30,7 +30,7 @@ from app.services.access import (
 from app.services.actor import Actor
 from app.services.ledger import CASH, credit, debit
 from app.services.pages import Page
-from app.services.records import PAYMENTS, of_customer, own, read_payment
+from app.services.records import PAYMENTS, of_customer, own
 
 Loans = Mapping[UUID, Loan]
 Value = TypeVar("Value")
@@ -89,11 +89,6 @@ def search(
     if status is not None:
         asked["status"] = str(status)
     return PAYMENTS.page(asked, page=page, page_size=page_size, cursor=cursor)
-
-
-def find(actor: Actor, ref: str) -> Any:
-    """The payment of that id or external id, as it is shown. Raises PaymentNotFound."""
-    return read_payment(actor, ref)
 
 
 def reverse(actor: Actor, ref: str, *, reason: str) -> Payment:

@@ -36,35 +36,12 @@ from app.models.base import etag_in_sql
 from app.reading import Reading
 from app.services.access import key_of
 from app.services.actor import Actor
+from app.services.along import Seen
 from app.services.listing import Listing
 
 Shown = Select[*tuple[Any, ...]]
 Condition = ColumnElement[bool]
 _reversal = aliased(Payment, name="reversal")
-
-
-def read_loan(actor: Actor, ref: str) -> Any:
-    """The loan of that id or external id, as it is shown. Raises LoanNotFound."""
-    loan = _read(Loan, actor, ref)
-    if loan is None:
-        raise LoanNotFound
-    return loan
-
-
-def read_customer(actor: Actor, ref: str) -> Any:
-    """The customer of that id or external id, as they are shown. Raises CustomerNotFound."""
-    customer = _read(Customer, actor, ref)
-    if customer is None:
-        raise CustomerNotFound
-    return customer
-
-
-def read_payment(actor: Actor, ref: str) -> Any:
-    """The payment of that id or external id, as it is shown. Raises PaymentNotFound."""
-    payment = _read(Payment, actor, ref)
-    if payment is None:
-        raise PaymentNotFound
-    return payment
 
 
 def read_history(actor: Actor, ref: str) -> Sequence[Any]:
@@ -87,35 +64,18 @@ def of_customer(name: str) -> Mapping[str, str | UUID]:
     return {"customer_id" if isinstance(key, UUID) else "customer_external_id": key}
 
 
-def _read(model: Any, actor: Actor, ref: str) -> Any | None:
-    key = key_of(ref)
-    reading = _reading(model, actor.is_staff, isinstance(key, UUID))
-    return reading.row(ref=key, **own(actor))
-
-
-@cache
-def _reading(model: Any, sees_all: bool, by_id: bool) -> Reading:
-    listing = LISTINGS[model]
-    return Reading(listing.shown.where(*_found(listing, sees_all, by_id)))
-
-
 @cache
 def _history(sees_all: bool, by_id: bool) -> Reading:
     """A row of NULLs where a loan has no history, and none where there is no loan."""
-    loan = select(Loan.id).where(*_found(LOANS, sees_all, by_id)).subquery("loan")
+    name = Loan.id if by_id else Loan.external_id
+    seen = [] if sees_all else [LOANS.filters["created_by"]]
+    loan = select(Loan.id).where(name == bindparam("ref"), *seen).subquery("loan")
     return Reading(
         select(*_columns(LoanEvent))
         .select_from(loan)
         .outerjoin(LoanEvent, LoanEvent.loan_id == loan.c.id)
         .order_by(LoanEvent.at, LoanEvent.id)
     )
-
-
-def _found(listing: Listing, sees_all: bool, by_id: bool) -> list[Condition]:
-    """The conditions by which one record is found by whoever may see it."""
-    name = listing.model.id if by_id else listing.model.external_id
-    seen = [] if sees_all else [listing.filters["created_by"]]
-    return [name == bindparam("ref"), *seen]
 
 
 def _columns(model: type[Base]) -> tuple[ColumnElement[Any], ...]:
@@ -248,4 +208,6 @@ PAYMENTS = Listing(
     },
     "payments",
 )
-LISTINGS: Mapping[Any, Listing] = {each.model: each for each in (LOANS, CUSTOMERS, PAYMENTS)}
+LOAN = Seen(Loan, LOANS.shown, Loan.created_by, LoanNotFound)
+CUSTOMER = Seen(Customer, CUSTOMERS.shown, Customer.created_by, CustomerNotFound)
+PAYMENT = Seen(Payment, PAYMENTS.shown, Customer.created_by, PaymentNotFound)

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError
 from app.errors import Contended, DomainError, Invalid, Unauthenticated
 from app.schemas.common import ListFilter, ReasonIn
 from app.services.actor import Actor
+from app.services.along import Along, Seen
 from app.services.pages import Page
 from app.web import bodies, csv, idempotency, paging
 from app.web.identity import Credential, identify, refresh_token
@@ -33,10 +34,11 @@ class Contract:
     The view is called with the actor (with none for Credential.NONE, with the Bearer for REFRESH),
     the path's values, and `body=` and `query=` where there are schemas. What it returns is dumped
     through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
-    `table` turns the result into rows for those who ask for CSV; a result that `is_down` is
-    answered with 503. What is `cached` is answered without a call while nothing has changed. A call
-    that PostgreSQL picked as the victim of a deadlock is run again, RUNS times in all. The OpenAPI
-    document is built from the same attributes.
+    A route that `reads` one record, that of `ref`, has it read along with the credential: its view
+    is called with the record alone. `table` turns the result into rows for those who ask for CSV; a
+    result that `is_down` is answered with 503. What is `cached` is answered without a call while
+    nothing has changed. A call that PostgreSQL picked as the victim of a deadlock is run again,
+    RUNS times in all. The OpenAPI document is built from the same attributes.
     """
 
     body: type[Schema] | None = None
@@ -52,10 +54,11 @@ class Contract:
     many: bool = False
     is_down: Callable[[Any], bool] | None = None
     cached: Cached | None = None
+    reads: Seen | None = None
 
     def __post_init__(self) -> None:
-        if self.cached and self.credential is not Credential.REQUIRED:
-            raise TypeError("what is cached is kept by who may see it")
+        if (self.cached or self.reads) and self.credential is not Credential.REQUIRED:
+            raise TypeError("what is cached, or read along, is so by who may see it")
         for schema in filter(None, (self.body, self.query, self.returns)):
             _compiled(schema)  # now, at import, not in somebody's request
 
@@ -70,6 +73,8 @@ class Contract:
             def respond() -> Response:
                 arguments = self._arguments(sent)
                 only = self._only(arguments)
+                if self.reads:
+                    return self._answer(view(self._record(caller), **arguments))
                 return self._answer(view(*caller, **path, **arguments), only)
 
             if key := self._idempotency_key():
@@ -98,13 +103,26 @@ class Contract:
         actor = identify(
             request,
             also_by_refresh_token=self.credential is Credential.ANY_TOKEN,
-            topic=self.cached.topic if self.cached else None,
+            along=self._along(),
         )
         if actor is None and self.credential is not Credential.OPTIONAL:
             raise Unauthenticated
         if actor is not None and self.conditional:
             actor = replace(actor, if_match=request.headers.get("If-Match"))
         return (actor,)
+
+    def _along(self) -> Along:
+        ref = (request.view_args or {}).get("ref", "") if self.reads else ""
+        return Along(self.cached.topic if self.cached else None, self.reads, ref)
+
+    def _record(self, caller: tuple[Actor | Bearer | None, ...]) -> Any:
+        """What was read along with the credential. Raises NotFound."""
+        (actor,) = caller
+        assert self.reads  # noqa: S101 (or it is not called)
+        assert isinstance(actor, Actor)  # noqa: S101 (the credential is required)
+        if actor.record is None:
+            raise self.reads.missing
+        return actor.record
 
     @property
     def takes_a_key(self) -> bool:

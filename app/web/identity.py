@@ -10,7 +10,7 @@ from app import config
 from app.errors import Malformed, Unauthenticated
 from app.services import api_keys, auth
 from app.services.actor import Actor
-from app.services.generations import Topic
+from app.services.along import NOTHING, Along
 from app.web import tokens
 from app.web.tokens import Bearer, TokenType
 
@@ -31,20 +31,19 @@ class Credential(Enum):
 
 
 def identify(
-    request: Request, *, also_by_refresh_token: bool = False, topic: Topic | None = None
+    request: Request, *, also_by_refresh_token: bool = False, along: Along = NOTHING
 ) -> Actor | None:
-    """The actor of this moment; None when the request carries no credential.
+    """The actor of this moment, with what is read `along`; None without a credential.
 
-    They know the generation of `topic`. Raises Malformed for two credentials, Unauthenticated for
-    one that is not good.
+    Raises Malformed for two credentials, Unauthenticated for one that is not good.
     """
     authorization, api_key = _credentials(request)
     if api_key is not None:
-        actor = api_keys.holder(api_key, topic)
+        actor = api_keys.holder(api_key, along)
     elif authorization is not None:
         types: set[TokenType] = {"access", "refresh"} if also_by_refresh_token else {"access"}
         bearer = tokens.read(_bearer_token(authorization), types)
-        actor = auth.bearer(bearer.user_id, bearer.session_id, topic)
+        actor = auth.bearer(bearer.user_id, bearer.session_id, along)
     else:
         return None
     return replace(actor, **origin(request))

@@ -149,9 +149,12 @@ def _refusal(status: int, titles: Iterable[str]) -> dict[str, Any]:
 
 def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
     yield from contract.raises
+    if contract.reads is not None:
+        yield contract.reads.missing
     if contract.credential is not Credential.NONE:
         yield errors.Unauthenticated
-    if rule.arguments and not any(issubclass(each, errors.NotFound) for each in contract.raises):
+    is_found = contract.reads or any(issubclass(each, errors.NotFound) for each in contract.raises)
+    if rule.arguments and not is_found:
         yield errors.NotFound
     if _takes_a_key(rule, contract):
         yield from (errors.IdempotencyKeyInUse, errors.IdempotencyKeyReused)

@@ -59,8 +59,8 @@ def test_a_bug_tells_nothing_of_itself(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("SELECT secret FROM vault")
 
-    monkeypatch.setattr("app.services.loans.read_loan", broken)
-    answer = admin.get("/loans/any")
+    monkeypatch.setattr("app.services.loans.read_history", broken)
+    answer = admin.get("/loans/any/history")
     assert answer.status_code == 500
     assert set(answer.json) == PROBLEM
     assert "secret" not in answer.text
@@ -109,9 +109,9 @@ def test_a_line_of_the_log_is_one_line_of_json_whatever_was_sent(
     try:
         sent = {"X-Request-ID": "seen-1"}
         admin.post("/auth/login", {"email": "a\x1b[31m\r\nx", "password": "hush"}, headers=sent)
-        monkeypatch.setattr("app.services.loans.read_loan", lambda *_, **__: 1 / 0)
-        admin.get("/loans/any?x=hush", headers=sent)
-        admin.get("/loans/any", headers=sent)
+        monkeypatch.setattr("app.services.loans.read_history", lambda *_, **__: 1 / 0)
+        admin.get("/loans/any/history?x=hush", headers=sent)
+        admin.get("/loans/any/history", headers=sent)
     finally:
         logger.handlers = handlers
         logger.setLevel(level)
