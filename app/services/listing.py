@@ -202,6 +202,4 @@ def _bounds(asked: Values) -> dict[str, datetime]:
 
 def _from(day: date, order: Order) -> dict[str, datetime]:
     """The bound by which a list begins with that day."""
-    if order.is_descending:
-        return {"until": start_of(day + ONE_DAY)}
-    return {"since": start_of(day)}
+    return _bounds({"last" if order.is_descending else "first": day})

@@ -4,9 +4,10 @@ As parts of statements, whose parameters have the names of a list's filters: `st
 `flagged` or `unflagged`, and what `spans` makes of a range of days.
 """
 
+from calendar import monthrange
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
-from itertools import chain
+from datetime import date
+from itertools import chain, pairwise, starmap
 from typing import Any
 
 from sqlalchemy import (
@@ -38,7 +39,6 @@ DAYS = frozenset(("first", "last"))
 FILTERS = frozenset(("status", "statuses", "flagged", "unflagged")) | DAYS
 NO_DAYS = (date.max, date.min)
 ENDS = (("head_from", "head_until"), ("months_from", "months_until"), ("tail_from", "tail_until"))
-ONE_DAY = timedelta(days=1)
 PARAMETERS = frozenset(chain.from_iterable(ENDS))
 
 Filters = Collection[str]
@@ -85,15 +85,15 @@ def spans(first: date | None, last: date | None) -> Mapping[str, date]:
     if first is None and last is None:
         return {}
     first, last = first or date.min, last or date.max
-    from_month = first if first.day == 1 else _month_after(first)
-    is_whole_to_the_end = last == date.max or (last + ONE_DAY).day == 1
-    until = last if is_whole_to_the_end else _before(last.replace(day=1))
-    head = (first, _before(from_month))
-    months, tail = (from_month, until), NO_DAYS if is_whole_to_the_end else (until + ONE_DAY, last)
-    if from_month > until:
-        head, months, tail = (first, last), NO_DAYS, NO_DAYS
+    # By the numbers of days, which go on where the calendar ends.
+    start, end = first.toordinal(), last.toordinal() + 1
+    from_month = start if first.day == 1 else _next_month(first)
+    until = end if end == _next_month(last) else end - last.day
+    if from_month >= until:
+        from_month = until = end
+    ranges = chain.from_iterable(starmap(_days, pairwise((start, from_month, until, end))))
     names = chain.from_iterable(ENDS)
-    return dict(zip(names, (*head, *months, *tail), strict=True)) | {"first": first, "last": last}
+    return dict(zip(names, ranges, strict=True)) | {"first": first, "last": last}
 
 
 def _of_months(subject: Subject, filters: Filters) -> Subquery:
@@ -192,13 +192,11 @@ def _day(name: str) -> SQLColumnExpression[date]:
     return bindparam(name, type_=Date)
 
 
-def _before(day: date) -> date:
-    return day - ONE_DAY if day > date.min else date.min
+def _next_month(day: date) -> int:
+    """The number of the first day of the month after."""
+    return day.toordinal() - day.day + 1 + monthrange(day.year, day.month)[1]
 
 
-def _month_after(day: date) -> date:
-    """Its first day; the last day there is, where there is no such month."""
-    try:
-        return (day.replace(day=1) + 31 * ONE_DAY).replace(day=1)
-    except OverflowError:
-        return date.max
+def _days(start: int, end: int) -> tuple[date, date]:
+    """The first and the last of the days from one number to before another."""
+    return (date.fromordinal(start), date.fromordinal(end - 1)) if start < end else NO_DAYS
