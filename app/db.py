@@ -86,37 +86,37 @@ def transaction() -> Iterator[None]:
     if _OPEN in session.info:
         raise RuntimeError("transaction() does not nest: call a private helper instead")
     work = _Work([], [])
-    later: list[Hook] | None = session.info.get(_WHOLE)
-    with _begun(session) if later is None else _step(session):
+    around: _Work | None = session.info.get(_WHOLE)
+    with _begun(session) if around is None else _step(session):
         session.info[_OPEN] = work
         try:
             yield
             flush()
         finally:
             del session.info[_OPEN]
-    if later is None:
+    if around is None:
         _run_all(work.hooks)
     else:
-        later.extend(work.hooks)
+        around.hooks.extend(work.hooks)
 
 
 @contextmanager
-def whole() -> Iterator[Connection]:
-    """One transaction around service calls and what must be kept with them, written through it.
+def whole() -> Iterator[None]:
+    """One transaction around service calls and what is appended beside them, to be kept with them.
 
     It commits at its end and rolls back on any exception, the steps within it too.
     """
     session = db.session()
     if _OPEN in session.info or _WHOLE in session.info:
         raise RuntimeError("whole() goes around transaction(), once")
-    hooks: list[Hook] = []
-    session.info[_WHOLE] = hooks
+    work = session.info[_WHOLE] = _Work([], [])
     try:
         with _begun(session):
-            yield session.connection()
+            yield
+            flush()
     finally:
         del session.info[_WHOLE]
-    _run_all(hooks)
+    _run_all(work.hooks)
 
 
 def after_each_commit(app: Flask, hook: Hook) -> None:
@@ -220,7 +220,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _at_work() -> _Work:
-    work: _Work | None = db.session().info.get(_OPEN)
+    info = db.session().info
+    work: _Work | None = info.get(_OPEN, info.get(_WHOLE))
     if work is None:
         raise RuntimeError("this belongs inside transaction(), as all that writes")
     return work

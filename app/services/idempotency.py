@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, String, Uuid, bindparam, cast, func, insert, literal, select
+from sqlalchemy import String, Uuid, bindparam, cast, func, literal, select
 
 from app import config
-from app.db import refuses, whole
+from app.db import append, refuses, whole
 from app.errors import Contended, IdempotencyKeyInUse, IdempotencyKeyReused
 from app.models import KeptAnswer
 from app.models.base import now
+from app.reading import Reading
 
 # Whoever claimed a key in the instant in which the first answer to it was committed has the lock
 # but not the answer. Their own cannot be kept beside it: run again, they find the first.
@@ -18,7 +20,7 @@ refuses("pk_kept_answers", Contended)
 
 _CALLER, _KEY = bindparam("caller", type_=Uuid()), bindparam("key", type_=String())
 _NAME = func.concat(cast(_CALLER, String), "/", _KEY)
-_CLAIM = (
+_CLAIM = Reading(
     select(
         func.pg_try_advisory_xact_lock(func.hashtextextended(_NAME, 0)).label("is_ours"),
         KeptAnswer.fingerprint,
@@ -38,8 +40,8 @@ def once(
     IDEMPOTENCY_HOURS at least; an answer of None is not kept. Raises IdempotencyKeyInUse while
     another transaction is at it, IdempotencyKeyReused where the first request was another.
     """
-    with whole() as connection:
-        kept = connection.execute(_CLAIM, {"caller": caller, "key": key}).one()
+    with whole():
+        (kept,) = _CLAIM.rows({"caller": caller, "key": key})
         if kept.answer is not None:
             if kept.fingerprint != fingerprint:
                 raise IdempotencyKeyReused
@@ -48,11 +50,11 @@ def once(
             raise IdempotencyKeyInUse
         made = answer()
         if made is not None:
-            _keep(connection, caller_id=caller, key=key, fingerprint=fingerprint, answer=made)
+            _keep(caller_id=caller, key=key, fingerprint=fingerprint, answer=made)
     return None
 
 
-def _keep(connection: Connection, **values: object) -> None:
+def _keep(**values: Any) -> None:
     at = now()
     ends = at + timedelta(hours=config.current().idempotency_hours)
-    connection.execute(insert(KeptAnswer), {**values, "created_at": at, "expires_at": ends})
+    append(KeptAnswer(**values, created_at=at, expires_at=ends))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.db import append, db, transaction
@@ -34,6 +34,12 @@ from app.services.records import PAYMENTS, of_customer, own
 
 Loans = Mapping[UUID, Loan]
 Value = TypeVar("Value")
+
+_LOCKED = select(Loan).order_by(Loan.id).with_for_update().execution_options(populate_existing=True)
+_DEBTS = _LOCKED.where(
+    Loan.customer_id == bindparam("customer_id"), Loan.status == LoanStatus.ACTIVE
+)
+_PAID = _LOCKED.where(Loan.id.in_(bindparam("ids", expanding=True)))
 
 
 def pay(
@@ -186,18 +192,16 @@ def _must_stand(payment: Payment) -> None:
 
 def _lock_debts(customer: Customer) -> Loans:
     """The customer's debts, locked in the order of their ids."""
-    return _locked(Loan.customer_id == customer.id, Loan.status == LoanStatus.ACTIVE)
+    return _locked(_DEBTS, {"customer_id": customer.id})
 
 
 def _lock_paid(payment: Payment) -> Loans:
     """The loans that a payment went to, locked in the order of their ids."""
-    return _locked(Loan.id.in_([detail.loan_id for detail in payment.payment_details]))
+    return _locked(_PAID, {"ids": [detail.loan_id for detail in payment.payment_details]})
 
 
-def _locked(*conditions: Any) -> Loans:
-    query = select(Loan).where(*conditions).order_by(Loan.id)
-    query = query.with_for_update().execution_options(populate_existing=True)
-    return {loan.id: loan for loan in db.session.scalars(query)}
+def _locked(query: Select[Loan], asked: dict[str, Any]) -> Loans:
+    return {loan.id: loan for loan in db.session.scalars(query, asked)}
 
 
 def _known(value: Value | None) -> Value:

@@ -79,9 +79,9 @@ KEYED = (
     Mutant(
         "keys: the deed and its answer are one transaction",
         KEPT,
-        "        made = answer()\n        if made is not None:\n            _keep(connection, ",
-        "        made = answer()\n        db.session.commit()\n"
-        "        if made is not None:\n            _keep(db.session.connection(), ",
+        "        made = answer()\n        if made is not None:\n            _keep(",
+        "        made = answer()\n        from app.db import db; db.session.commit()\n"
+        "        if made is not None:\n            _keep(",
         "tests/network/test_cut_connections.py tests/routes/test_idempotency.py",
     ),
     Mutant(

@@ -47,15 +47,15 @@ LOCKED = (
     Mutant(
         "money: the loans' locks",
         PAYMENTS,
-        "query = query.with_for_update().execution",
-        "query = query.execution",
+        ".with_for_update().execution",
+        ".execution",
         "tests/services/test_lock_order.py",
     ),
     Mutant(
         "money: the order of the loans' locks",
         PAYMENTS,
-        "select(Loan).where(*conditions).order_by(Loan.id)",
-        "select(Loan).where(*conditions)",
+        "select(Loan).order_by(Loan.id)",
+        "select(Loan)",
         "tests/services/test_lock_order.py",
     ),
 )
@@ -178,8 +178,8 @@ SPREAD_OUT = (
     Mutant(
         "money: only what is owed is paid",
         PAYMENTS,
-        "return _locked(Loan.customer_id == customer.id, Loan.status == LoanStatus.ACTIVE)",
-        "return _locked(Loan.customer_id == customer.id)",
+        ", Loan.status == LoanStatus.ACTIVE",
+        "",
         ON_PAYMENTS,
     ),
     Mutant(
