@@ -10,8 +10,9 @@ from contextlib import closing
 from typing import Any
 
 import psycopg
-from sqlalchemy import Select
+from sqlalchemy import BindParameter, Select, bindparam, literal_column
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.sql import visitors
 
 from app.db import db, send, translated
 
@@ -28,7 +29,8 @@ class Reading:
     __slots__ = ("_fixed", "_row", "sql")
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        settled = visitors.replacement_traverse(statement, {}, _settled)
+        compiled = settled.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._row = _made_of(statement.selected_columns.keys())
@@ -65,3 +67,16 @@ def _made_of(names: Sequence[str]) -> Callable[[tuple[Any, ...]], Any]:
     row: Any = namedtuple("Row", names)  # type: ignore[misc]
     make: Callable[[tuple[Any, ...]], Any] = row._make
     return make
+
+
+def _settled(element: Any, **_: Any) -> Any:
+    """A value that never changes is written out, for PostgreSQL to plan by; others may be missing.
+
+    Where a plan for any values costs no more than one for these, PostgreSQL keeps it.
+    """
+    if not isinstance(element, BindParameter) or element.expanding:
+        return None
+    if element.value is None:
+        return bindparam(element.key, type_=element.type, required=False)
+    written = element.type.literal_processor(_DIALECT)
+    return literal_column(written(element.value), element.type) if written else None
