@@ -1,8 +1,11 @@
 """What the tallies say, and a count of everything, beside each other: by PostgreSQL alone."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
+
+from tests.factories import Caller
 
 KEY = "subject, span, starts_on, kind, is_flagged"
 # In one statement, hence of one instant. Flags are counted where they are, not where they are kept.
@@ -40,9 +43,14 @@ FROM lines GROUP BY {KEY}, is_counted
 
 def differences(connection: psycopg.Connection[Any]) -> list[Any]:
     """Every tally, of any span, that is not what a count of the records comes to."""
+    return differing(connection.execute(DIFFERENCES))
+
+
+def differing(rows: Iterable[Any]) -> list[Any]:
+    """The same, of what DIFFERENCES answers."""
     counted: dict[Any, Any] = {}
     tallied: dict[Any, Any] = {}
-    for *key, is_counted, number, risk, amount, outstanding in connection.execute(DIFFERENCES):
+    for *key, is_counted, number, risk, amount, outstanding in rows:
         (counted if is_counted else tallied)[*key] = (number, risk, amount, outstanding)
     nothing = (0, 0, 0, 0)
     return [
@@ -62,3 +70,18 @@ def fold(connection: psycopg.Connection[Any]) -> int:
     """How many tallies changed."""
     row = connection.execute("SELECT fold_tallies()").fetchone()
     return int(row[0]) if row else 0
+
+
+def make_book(admin: Caller) -> dict[str, Any]:
+    """Some of everything; answers a pending loan without a flag."""
+    customer = admin.make_customer()
+    admin.make_debt(customer, amount="100.00")
+    admin.pay(customer["id"], "40.00")
+    admin.pay(customer["id"], "4000.00")
+    for answers in ((), ("clear-flags",)):
+        flagged = admin.make_loan(customer)
+        for deed in ("flag", *answers):
+            done = admin.post(f"/loans/{flagged['id']}/{deed}", {"reason": "odd"})
+            assert done.status_code == 200
+    assert admin.delete(f"/customers/{admin.make_customer()['id']}").status_code == 204
+    return admin.make_loan()

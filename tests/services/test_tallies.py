@@ -1,18 +1,16 @@
 """Tallies are what there is: however it is written, in every view, folded or not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
 
-from app.config import Settings
 from tests.factories import Caller
-from tests.tallying import changes, differences, fold
+from tests.tallying import changes, differences, fold, make_book
 
 Connection = psycopg.Connection[Any]
-Connect = Callable[..., Connection]
 # A hundred of one loan, on ten days.
 MANY = """
 INSERT INTO loans SELECT (jsonb_populate_record(loans, jsonb_build_object(
@@ -46,36 +44,6 @@ BULK = (
     "TRUNCATE customers, audit_events, tallies, tally_changes, tally_folds CASCADE",
 )
 
-pytestmark = pytest.mark.usefixtures("clean")
-
-
-@pytest.fixture
-def connect(settings: Settings) -> Iterator[Connect]:
-    """Connections of their own, which wait for nobody."""
-    opened: list[Connection] = []
-
-    def open_one(*, autocommit: bool = True) -> Connection:
-        opened.append(psycopg.connect(settings.database_url, autocommit=autocommit))
-        opened[-1].execute("SET lock_timeout = '1s'")
-        if not autocommit:
-            opened[-1].commit()
-        return opened[-1]
-
-    yield open_one
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def sql(connect: Connect) -> Connection:
-    return connect()
-
-
-@pytest.fixture
-def writer(connect: Connect) -> Connection:
-    """One with a transaction of its own."""
-    return connect(autocommit=False)
-
 
 def many(sql: Connection, loan: dict[str, Any]) -> None:
     sql.execute(MANY, [loan["id"]])
@@ -95,20 +63,7 @@ def total(connection: Connection, subject: str = "loans") -> int:
 
 @pytest.fixture
 def book(admin: Caller) -> dict[str, Any]:
-    """Some of everything; answers a pending loan without a flag."""
-    customer = admin.make_customer()
-    debt = admin.make_debt(customer, amount="100.00")
-    admin.pay(customer["id"], "40.00")
-    admin.pay(customer["id"], "4000.00")
-    flagged = admin.make_loan(customer)
-    assert admin.post(f"/loans/{flagged['id']}/flag", {"reason": "odd"}).status_code == 200
-    cleared = admin.make_loan(customer)
-    assert admin.post(f"/loans/{cleared['id']}/flag", {"reason": "odd"}).status_code == 200
-    answered = admin.post(f"/loans/{cleared['id']}/clear-flags", {"reason": "fine"})
-    assert answered.status_code == 200
-    assert admin.delete(f"/customers/{admin.make_customer()['id']}").status_code == 204
-    assert debt["status"] == "ACTIVE"
-    return admin.make_loan()
+    return make_book(admin)
 
 
 def test_what_the_services_do_is_tallied(book: dict[str, Any], sql: Connection) -> None:
@@ -179,7 +134,7 @@ def test_what_is_rolled_back_leaves_no_trace(
 
 
 def test_writers_wait_neither_for_each_other_nor_for_a_fold(
-    book: dict[str, Any], connect: Connect
+    book: dict[str, Any], connect: Callable[..., Connection]
 ) -> None:
     writers = [connect(autocommit=False) for _ in range(3)]
     for each in writers:
@@ -205,7 +160,10 @@ def test_of_two_folds_at_once_one_is_made(
 
 
 def test_folds_from_everywhere_count_nothing_twice(
-    book: dict[str, Any], sql: Connection, connect: Connect, in_parallel: Callable[..., list[Any]]
+    book: dict[str, Any],
+    sql: Connection,
+    connect: Callable[..., Connection],
+    in_parallel: Callable[..., list[Any]],
 ) -> None:
     folders = [connect() for _ in range(8)]
     for _ in range(5):
