@@ -6,7 +6,7 @@ which a page of a list is written.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -18,6 +18,7 @@ from app.schemas.fields import Anything, Choice, Id, Instant
 Show = Callable[[Any], Any]
 # What orjson writes as these fields would, byte for byte: by type, for a subclass may differ.
 WRITTEN_AS_IT_IS = (fields.Integer, fields.Boolean, Anything, Choice, Id)
+CHOICES_KEPT = 1_000
 
 
 def json(shown: Any) -> bytes:
@@ -25,7 +26,7 @@ def json(shown: Any) -> bytes:
     return orjson.dumps(shown, option=orjson.OPT_UTC_Z)
 
 
-@cache
+@lru_cache(CHOICES_KEPT)
 def shower(schema: type[Schema], only: tuple[str, ...] | None = None) -> Show:
     """From a record, an object or a mapping, to what is shown of it: all fields, or `only` those.
 
