@@ -29,7 +29,7 @@ class Reading:
     __slots__ = ("_fixed", "_row", "sql")
 
     def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
-        settled = visitors.replacement_traverse(statement, {}, _settled)
+        settled: Any = visitors.replacement_traverse(statement, {}, _settled)
         compiled = settled.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
