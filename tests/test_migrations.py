@@ -19,6 +19,7 @@ from app.db import Base
 from app.local.processes import wait_until
 from tests.conftest import migrate
 from tests.servers import TestServers
+from tests.tallying import differences
 
 TAKEN_AT = datetime(2025, 3, 1, 9, 30, 0, 123_000, UTC)
 REPAID_AT = TAKEN_AT + timedelta(days=90)
@@ -36,6 +37,19 @@ ACTIVATION = """
     INSERT INTO loan_events (id, loan_id, from_status, to_status, at, "by")
     VALUES (%(id)s, %(loan)s, 'APPROVED', 'ACTIVE', %(at)s, %(by)s)
 """
+FLAG = """
+    INSERT INTO fraud_flags (id, loan_id, rule, reason, severity, evidence, created_at)
+    VALUES (%(id)s, %(loan)s, 'manual', 'odd', 'low', '{}', now())
+"""
+ANSWER = """
+    INSERT INTO flag_clearances (flag_id, at, "by", reason)
+    SELECT id, now(), loan_id, 'fine' FROM fraud_flags WHERE loan_id = %(loan)s
+"""
+COUNTED = """
+    SELECT subject, sum(number)::integer AS number FROM tallies WHERE span = 'ever'
+    GROUP BY subject ORDER BY subject
+"""
+OPEN_FLAGS = "SELECT id, open_flags FROM loans WHERE open_flags > 0"
 BOOKED = """
     SELECT kind, actor_id, at, max(entries.loan_id::text)::uuid AS loan,
         array_agg(concat_ws(' ', direction, book, amount, balance_after) ORDER BY direction)
@@ -265,6 +279,37 @@ def test_a_release_from_before_the_ledger_cannot_disburse_past_it(lent: Lent) ->
     with psycopg.connect(lent.url, autocommit=True) as former, refused:
         former.execute(ACTIVATING, {"loan": pending, "at": REPAID_AT})
     assert lent.rows("SELECT id FROM loans WHERE status = 'PENDING'")[0]["id"] == pending
+
+
+@pytest.fixture
+def flagged(lent: Lent) -> Lent:
+    """With flags on two of the loans, those of one answered."""
+    for loan in (lent.fresh, lent.fresh, lent.partly):
+        lent.execute(FLAG, id=uuid7(), loan=loan)
+    lent.execute(ANSWER, loan=lent.partly)
+    return lent
+
+
+def test_what_there_was_before_the_tallies_is_in_them(flagged: Lent) -> None:
+    migrate(flagged.url)
+    with psycopg.connect(flagged.url) as connection:
+        assert differences(connection) == []
+    assert flagged.rows(COUNTED) == [
+        {"subject": "customers", "number": 2},
+        {"subject": "loans", "number": 4},
+        {"subject": "payments", "number": 2},
+    ]
+    assert flagged.rows(OPEN_FLAGS) == [{"id": flagged.fresh, "open_flags": 2}]
+
+
+def test_a_migration_to_tallies_that_broke_off_is_made_again(flagged: Lent) -> None:
+    migrate(flagged.url, "0006")
+    flagged.execute("UPDATE alembic_version SET version_num = '0005'")
+    flagged.execute("UPDATE loans SET open_flags = 3; TRUNCATE tallies")
+    migrate(flagged.url, "0006")
+    with psycopg.connect(flagged.url) as connection:
+        assert differences(connection) == []
+    assert flagged.rows(OPEN_FLAGS) == [{"id": flagged.fresh, "open_flags": 2}]
 
 
 @pytest.fixture

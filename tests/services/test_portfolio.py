@@ -106,6 +106,28 @@ def test_every_figure_is_exact(lent: dict[str, Any], sql: Connection) -> None:
     assert report.flagged_rate == round(Decimal(flagged) / total, 4)
 
 
+def test_a_month_that_none_is_of_any_more_is_not_told_of(
+    lent: dict[str, Any], sql: Connection
+) -> None:
+    sql.execute("UPDATE loans SET created_at = '2024-12-31Z' WHERE created_at > '2025-01-01Z'")
+    for _ in range(2):
+        assert reported() == counted(sql, None, None)
+        fold(sql)
+
+
+def test_what_is_committed_after_a_fold_that_began_later_is_not_overlooked(
+    lent: dict[str, Any], sql: Connection, writer: Connection
+) -> None:
+    writer.execute(ANOTHER)
+    sql.execute(ANOTHER)
+    fold(sql)
+    writer.execute(ANOTHER)
+    writer.commit()
+    assert reported() == counted(sql, None, None)
+    fold(sql)
+    assert reported() == counted(sql, None, None)
+
+
 def test_a_transaction_finds_what_it_has_written_itself(lent: dict[str, Any]) -> None:
     (before, *_) = reported()
     with transaction():
