@@ -1,16 +1,25 @@
 """The line of credit: what a customer owes and has applied for, and what still fits."""
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    Uuid,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 
-from app.db import db
 from app.errors import CreditLimitExceeded, CustomerNotFound
 from app.models import Customer, Loan, LoanStatus
 from app.models.loan import AWAITED
+from app.reading import Reading
 from app.services.along import Seen
 
 # As literals: a list of parameters would have to be written out for each statement.
@@ -24,9 +33,8 @@ def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
     """
     if customer.credit_limit is None:
         return
-    # Of all the customer's loans, whoever may see them.
-    others = _debt_of(customer.id).where(Loan.id != loan.id)
-    debt: Decimal = db.session.execute(others).scalar_one()
+    (others,) = _debt_beside().rows({"customer_id": customer.id, "id": loan.id})
+    debt: Decimal = others.debt
     if debt + loan.amount > customer.credit_limit:
         available = max(customer.credit_limit - debt, Decimal("0.00"))
         raise CreditLimitExceeded(
@@ -34,11 +42,19 @@ def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
         )
 
 
-def _debt_of(customer_id: UUID | InstrumentedAttribute[UUID]) -> Select[Decimal]:
+@cache
+def _debt_beside() -> Reading:
+    """Of all the customer's loans but one, whoever may see them."""
+    return Reading(
+        _debt_of(bindparam("customer_id", type_=Uuid())).where(Loan.id != bindparam("id"))
+    )
+
+
+def _debt_of(customer_id: SQLColumnExpression[UUID]) -> Select[Decimal]:
     committed = func.sum(Loan.amount).filter(Loan.status.in_(_AWAITED))
     owed = func.sum(Loan.outstanding).filter(Loan.status == LoanStatus.ACTIVE)
     debt = func.coalesce(committed, 0) + func.coalesce(owed, 0)
-    return select(debt).where(Loan.customer_id == customer_id)
+    return select(debt.label("debt")).where(Loan.customer_id == customer_id)
 
 
 def _balance() -> Select[*tuple[Any, ...]]:
