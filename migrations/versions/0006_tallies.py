@@ -201,8 +201,7 @@ BEGIN
     PERFORM fold_tallies();
 END $$
 """  # noqa: S608
-# 0003's, but for what the transaction at work has raised already: a setting says so that is rolled
-# back with it, to a savepoint too.
+# 0003's, which a transaction that has raised it already may pass over.
 RAISE_GENERATION = """
 CREATE OR REPLACE FUNCTION raise_generation() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -210,9 +209,7 @@ DECLARE
     raised text := 'generations.' || TG_ARGV[0];
     free bigint;
 BEGIN
-    IF current_setting(raised, true) = 'raised' THEN
-        RETURN NULL;
-    END IF;
+    {unless_raised}
     SELECT slot INTO free FROM generations WHERE topic = TG_ARGV[0]
         ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED;
     IF FOUND THEN
@@ -220,26 +217,13 @@ BEGIN
     ELSE
         INSERT INTO generations (topic) VALUES (TG_ARGV[0]);
     END IF;
-    PERFORM set_config(raised, 'raised', true);
+    {is_raised}
     RETURN NULL;
 END $$
 """
-FORMER_RAISE_GENERATION = """
-CREATE OR REPLACE FUNCTION raise_generation() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
-DECLARE
-    free bigint;
-BEGIN
-    SELECT slot INTO free FROM generations WHERE topic = TG_ARGV[0]
-        ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED;
-    IF FOUND THEN
-        UPDATE generations SET token = gen_random_uuid() WHERE slot = free;
-    ELSE
-        INSERT INTO generations (topic) VALUES (TG_ARGV[0]);
-    END IF;
-    RETURN NULL;
-END $$
-"""
+# A setting of the transaction, which is rolled back with what it tells of, to a savepoint too.
+UNLESS_RAISED = "IF current_setting(raised, true) = 'raised' THEN RETURN NULL; END IF;"
+IS_RAISED = "PERFORM set_config(raised, 'raised', true);"
 FUNCTIONS = (
     *(f"tally_{each.table}" for each in SUBJECTS),
     *("tally_truncation", "count_open_flags", "recount_open_flags"),
@@ -270,7 +254,7 @@ def upgrade() -> None:
         )
     for functions in (TALLY_TRUNCATION, COUNT_OPEN_FLAGS, FOLD_TALLIES, RECOUNT_TALLIES):
         op.execute(functions)
-    op.execute(RAISE_GENERATION)
+    op.execute(RAISE_GENERATION.format(unless_raised=UNLESS_RAISED, is_raised=IS_RAISED))
     _create_triggers()
     # From here on everybody keeps them; what was there before is counted while others write.
     with op.get_context().autocommit_block():
@@ -283,7 +267,7 @@ def downgrade() -> None:
     op.execute(f"LOCK TABLE {', '.join(GUARDED)} IN ACCESS EXCLUSIVE MODE")
     for function in FUNCTIONS:
         op.execute(f"DROP FUNCTION {function} CASCADE")
-    op.execute(FORMER_RAISE_GENERATION)
+    op.execute(RAISE_GENERATION.format(unless_raised="", is_raised=""))
     for table in ("tally_folds", "tally_changes", "tallies"):
         op.drop_table(table)
     op.drop_column("loans", "open_flags")

@@ -10,6 +10,7 @@ REMEMBERED = "app/web/remembered.py"
 DOMAINS = "app/services/domains.py"
 ACTOR = "app/services/actor.py"
 GENERATIONS = "migrations/versions/0003_generations.py"
+RAISING = "migrations/versions/0006_tallies.py"
 
 CACHE_TESTS = "tests/test_cache.py"
 REMEMBERED_TESTS = "tests/web/test_remembered.py"
@@ -408,14 +409,14 @@ CACHING = (
     ),
     Mutant(
         "generation: writers do not wait",
-        GENERATIONS,
+        RAISING,
         "FOR UPDATE SKIP LOCKED",
         "FOR UPDATE",
         f"{GENERATION_TESTS} -k do_not_wait",
     ),
     Mutant(
         "generation: never used twice",
-        GENERATIONS,
+        RAISING,
         "UPDATE generations SET token = gen_random_uuid() WHERE",
         "UPDATE generations SET token = md5(slot::text)::uuid WHERE",
         f"{GENERATION_TESTS} -k never",

@@ -8,6 +8,7 @@ from tests.mutants.money import MONEY
 from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
 from tests.mutants.signing_in import SIGNING_IN
+from tests.mutants.tallies import TALLIES
 
 MUTANTS = (
     *CACHING,
@@ -17,6 +18,7 @@ MUTANTS = (
     *MONEY,
     *NOTICES,
     *SIGNING_IN,
+    *TALLIES,
     Mutant(
         "the customer's lock, found by ref",
         "app/services/access.py",
