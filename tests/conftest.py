@@ -190,13 +190,18 @@ def in_parallel() -> Callable[..., list[Any]]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What reaches the driver, through SQLAlchemy or past it; it commits by itself."""
     statements: list[str] = []
-    execute = psycopg.Cursor.execute
 
-    def noting(cursor: psycopg.Cursor, statement: str, *values: Any, **how: Any) -> psycopg.Cursor:
-        statements.append(statement)
-        return execute(cursor, statement, *values, **how)
+    def note(how: str) -> None:
+        send = getattr(psycopg.Cursor, how)
 
-    monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+        def noting(cursor: psycopg.Cursor, statement: str, *values: Any, **options: Any) -> Any:
+            statements.append(statement)
+            return send(cursor, statement, *values, **options)
+
+        monkeypatch.setattr(psycopg.Cursor, how, noting)
+
+    for how in ("execute", "executemany"):
+        note(how)
     return statements
 
 

@@ -4,20 +4,7 @@ import re
 
 from bench.pgbench import SCRIPT
 from tests.factories import Caller
-
-
-def shape(statement: str) -> str:
-    """What it does to which tables."""
-    text = " ".join(statement.split())
-    verb = text.split(maxsplit=1)[0]
-    if verb == "WITH":
-        return " and ".join(re.findall(r"INSERT INTO \w+|UPDATE \w+", text))
-    if verb not in ("SELECT", "INSERT", "UPDATE"):
-        return verb
-    table = re.search(r"(?:INTO|UPDATE|JOIN|FROM) (\w+)", text)
-    assert table
-    lock = " FOR UPDATE" if text.endswith("FOR UPDATE") else ""
-    return f"{verb} {table[1]}{lock}"
+from tests.statements import shape
 
 
 def test_pgbench_sends_the_statements_of_a_payment(
