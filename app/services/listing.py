@@ -15,7 +15,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    DateTime,
+    FromClause,
     Select,
     String,
     Subquery,
@@ -30,7 +30,7 @@ from sqlalchemy import (
 from app.models.tally import Subject
 from app.reading import Reading
 from app.services import tallied
-from app.services.pages import Order, Page, cut, newest_first, oldest_first, start_of
+from app.services.pages import Order, Page, cut, start_of
 
 # To skip so many rows of an index costs no more than to look for the day where they end.
 SKIPPED_AT_MOST = 1_000
@@ -56,15 +56,18 @@ class Shape(NamedTuple):
 class Listing:
     """One kind of record, listed by when it was made.
 
-    `shown` selects what is shown of it, `id` and `created_at` among that. `filters` are conditions,
+    `shown` selects what is shown of it, `id` and the moment among that. `filters` are conditions,
     each with a parameter of its own name; beside them go the days `first` and `last`, and where
-    there is a `status`, several `statuses`. The tallies know it by `subject`.
+    there is a `status`, several `statuses`. Those in `telling` leave few, whatever they are given.
+    The tallies know it by `subject`. `moment` is the column of when it was made.
     """
 
     model: Any
     shown: Select[*tuple[Any, ...]]
     filters: Mapping[str, Condition]
     subject: Subject
+    telling: frozenset[str] = frozenset()
+    moment: str = "created_at"
 
     def page(
         self,
@@ -81,7 +84,7 @@ class Listing:
         place = order.place(cursor) if cursor else None
         skipped, total = 0 if place else (page - 1) * page_size, None
         values = {**asked, **_bounds(asked)}
-        if tallied.FILTERS.issuperset(asked):
+        if is_tallied := tallied.FILTERS.issuperset(asked):
             values |= tallied.spans(asked.get("first"), asked.get("last"))
             if skipped > SKIPPED_AT_MOST:
                 day, before, total = self._sought(values, order, skipped)
@@ -98,9 +101,10 @@ class Listing:
             counts=total is None,
         )
         values |= {f"place_{at}": value for at, value in enumerate(place.values if place else ())}
-        # A plan that is kept would be one for skipping very many.
+        # A plan that is kept would be one for skipping very many, or for a middling value.
+        is_even = is_tallied or not self.telling.isdisjoint(asked)
         reading = _reading(self, shape)
-        found = reading.rows({**values, "skipped": skipped}, is_prepared=not skipped)
+        found = reading.rows({**values, "skipped": skipped}, is_prepared=is_even and not skipped)
         if total is None:
             total = found[0].total
             found = [row for row in found if row.id is not None]
@@ -113,7 +117,7 @@ class Listing:
         return found.day, found.before, found.total
 
     def _order(self, *, is_descending: bool) -> Order:
-        return newest_first(self.model) if is_descending else oldest_first(self.model)
+        return Order((getattr(self.model, self.moment), self.model.id), is_descending)
 
     def statement(self, shape: Shape) -> Select[*tuple[Any, ...]]:
         """The rows of a page and one more; beside each, if it `counts`, how many there are in all.
@@ -131,17 +135,15 @@ class Listing:
         return select(one.c.total, *rows.c).select_from(one.outerjoin(rows, true())).order_by(*by)
 
     def _total(self, names: frozenset[str]) -> ColumnElement[int]:
-        if tallied.FILTERS.issuperset(names - tallied.PARAMETERS - BOUNDS):
+        if _is_tallied(names):
             return tallied.number(self.subject, names)
-        conditions = [*self._conditions(names)]
-        if "statuses" in names:
-            conditions.append(self.model.status == any_(STATUSES))
-        return select(func.count()).where(*conditions).select_from(self.model).scalar_subquery()
+        return select(func.count()).where(*self._conditions(names)).scalar_subquery()
 
     def _places(self, shape: Shape, order: Order) -> Subquery:
         """The ids of the rows, in one walk along an index; of several statuses, in one for each."""
         key = [*order.columns]
-        conditions = self._conditions(shape.names)
+        chosen = self._walked_apart(shape.names)
+        conditions = self._conditions(shape.names - ({"statuses"} if chosen is not None else set()))
         if shape.is_after is not None:
             values = (bindparam(f"place_{at}", type_=column.type) for at, column in enumerate(key))
             conditions.append(order.beyond_row(shape.is_after, [*values]))
@@ -149,23 +151,35 @@ class Listing:
         size: ColumnElement[int] = literal_column(str(shape.size + 1))
         walk = select(*key).where(*conditions).order_by(*by).limit(size)
         skipped = bindparam("skipped", type_=BigInteger)
-        if "statuses" not in shape.names:
+        if chosen is None:
             return (walk.offset(skipped) if shape.skips else walk).subquery("places")
-        chosen = func.unnest(STATUSES).table_valued("status").render_derived("chosen")
         walk = walk.where(self.model.status == chosen.c.status)
         each = (walk.limit(size + skipped) if shape.skips else walk).lateral("each")
         merged = select(*each.c).select_from(chosen.join(each, true()))
         merged = merged.order_by(*order.by([*each.c], reverse=shape.is_after is False)).limit(size)
         return (merged.offset(skipped) if shape.skips else merged).subquery("places")
 
+    def _walked_apart(self, names: frozenset[str]) -> FromClause | None:
+        """The statuses to walk along one by one, as a table; None where one walk leads past all."""
+        if not _is_tallied(names):
+            return None
+        if "unflagged" in names and not names.isdisjoint(("status", "statuses")):
+            # Of some status all may be flagged, and the walk would lead past them in vain.
+            return tallied.statuses(self.subject, names)
+        if "statuses" in names:
+            return func.unnest(STATUSES).table_valued("status").render_derived("chosen")
+        return None
+
     def _conditions(self, names: frozenset[str]) -> list[Condition]:
-        """Of the filters named, and of the moments they are within; not of several statuses."""
+        """Of the filters named, and of the moments they are within."""
         conditions = [self.filters[name] for name in sorted(names) if name in self.filters]
-        moment = DateTime(timezone=True)
+        if "statuses" in names:
+            conditions.append(self.model.status == any_(STATUSES))
+        made_at = getattr(self.model, self.moment)
         if "since" in names:
-            conditions.append(self.model.created_at >= bindparam("since", type_=moment))
+            conditions.append(made_at >= bindparam("since", type_=made_at.type))
         if "until" in names:
-            conditions.append(self.model.created_at < bindparam("until", type_=moment))
+            conditions.append(made_at < bindparam("until", type_=made_at.type))
         return conditions
 
 
@@ -177,6 +191,10 @@ def among(statuses: Sequence[str]) -> Values:
 
 STATUSES = bindparam("statuses", type_=ARRAY(String))
 BOUNDS = frozenset(("since", "until"))
+
+
+def _is_tallied(names: frozenset[str]) -> bool:
+    return tallied.FILTERS.issuperset(names - tallied.PARAMETERS - BOUNDS)
 
 
 @lru_cache(SHAPES_KEPT)

@@ -170,6 +170,7 @@ def _of_customer(column: Any) -> dict[str, Condition]:
     }
 
 
+BY_CUSTOMER = frozenset(("customer_id", "customer_external_id"))
 LOANS = Listing(
     Loan,
     _loans(),
@@ -185,6 +186,7 @@ LOANS = Listing(
         "unflagged": Loan.open_flags == literal_column("0"),
     },
     "loans",
+    telling=BY_CUSTOMER,
 )
 CUSTOMERS = Listing(
     Customer,
@@ -195,6 +197,7 @@ CUSTOMERS = Listing(
         "external_id": Customer.external_id == _given("external_id"),
     },
     "customers",
+    telling=frozenset(("external_id",)),
 )
 PAYMENTS = Listing(
     Payment,
@@ -207,6 +210,7 @@ PAYMENTS = Listing(
         "status": Payment.status == _given("status"),
     },
     "payments",
+    telling=BY_CUSTOMER,
 )
 LOAN = Seen(Loan, LOANS.shown, Loan.created_by, LoanNotFound)
 CUSTOMER = Seen(Customer, CUSTOMERS.shown, Customer.created_by, CustomerNotFound)

@@ -58,6 +58,19 @@ def number(subject: Subject, filters: Filters) -> ColumnElement[int]:
     )
 
 
+def statuses(subject: Subject, filters: Filters) -> Subquery:
+    """The statuses of which there are any at all, whatever the days."""
+    kept = [name for name in filters if name not in DAYS]
+    folded = select(Tally.kind, Tally.number).where(
+        Tally.span == "ever", *_met(Tally, subject, kept)
+    )
+    changed = select(TallyChange.kind, TallyChange.number).where(*_changes(subject, kept))
+    lines = union_all(folded, changed).subquery()
+    status = lines.c.kind.label("status")
+    any_ = func.sum(lines.c.number) > literal_column("0")
+    return select(status).group_by(status).having(any_).subquery("chosen")
+
+
 def day_of_row(subject: Subject, filters: Filters, *, is_descending: bool) -> Reading:
     """A statement that finds the day of the row after `skipped` others, in a list by days.
 
