@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
+from sqlalchemy import select
+
 from app.db import db, transaction
 from app.models import (
     Customer,
@@ -123,8 +125,10 @@ class _Chronicle:
             db.session.add(flag)
         elif step.status == PENDING:
             db.session.add_all(
-                FlagClearance(flag_id=flag.id, at=at, by=self.admin.id, reason=step.reason)
-                for flag in db.session.scalars(loan.flags.select()).all()
+                FlagClearance(flag_id=flag_id, at=at, by=self.admin.id, reason=step.reason)
+                for flag_id in db.session.scalars(
+                    select(FraudFlag.id).where(FraudFlag.loan_id == loan.id)
+                ).all()
             )
         elif step.status == ACTIVE:
             loan.taken_at, loan.contract_version = at, CONTRACT

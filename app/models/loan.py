@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base, append, refuses
 from app.errors import CustomerInUse, ExternalIdTaken, IllegalTransition
@@ -126,8 +126,6 @@ class Loan(Versioned, Timestamped, Base):
     )
 
     customer: Mapped[Customer] = relationship(lazy="raise_on_sql")
-    history: WriteOnlyMapped["LoanEvent"] = relationship(order_by="LoanEvent.at, LoanEvent.id")
-    flags: WriteOnlyMapped["FraudFlag"] = relationship()
     fraud_flags: Mapped[list["FraudFlag"]] = relationship(
         lazy="raise_on_sql",
         viewonly=True,
