@@ -109,13 +109,15 @@ BEGIN
         SELECT loan_id, count(*) AS number FROM fraud_flags
         WHERE NOT EXISTS (SELECT FROM flag_clearances WHERE flag_id = fraud_flags.id)
         GROUP BY loan_id
+    ), kept AS (
+        SELECT id, open_flags AS number FROM loans WHERE open_flags <> 0
     ), missing AS (
-        SELECT loans.id, coalesce(open_flags.number, 0) - loans.open_flags AS number
-        FROM loans LEFT JOIN open_flags ON loan_id = loans.id
-        WHERE loans.open_flags <> coalesce(open_flags.number, 0)
+        SELECT coalesce(loan_id, id) AS loan_id,
+               coalesce(open_flags.number, 0) - coalesce(kept.number, 0) AS number
+        FROM open_flags FULL JOIN kept ON id = loan_id
     )
     UPDATE loans SET open_flags = loans.open_flags + missing.number
-    FROM missing WHERE missing.id = loans.id;
+    FROM missing WHERE loan_id = loans.id AND missing.number <> 0;
 END $$;
 CREATE OR REPLACE FUNCTION count_open_flags() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -186,7 +188,7 @@ END $$
 # is in it with its records and its changes, or with neither.
 RECOUNT_TALLIES = f"""
 CREATE OR REPLACE FUNCTION recount_tallies() RETURNS void LANGUAGE plpgsql
-SET search_path FROM CURRENT AS $$
+SET search_path FROM CURRENT SET work_mem = '64MB' AS $$
 BEGIN
     PERFORM recount_open_flags();
     DELETE FROM tally_folds;
@@ -194,7 +196,7 @@ BEGIN
     {WRITE} {
     summed(
         " UNION ALL ".join(
-            (*(each.lines(each.table) for each in SUBJECTS), f"{TAKEN} FROM tally_changes")
+            (*(summed(each.lines(each.table)) for each in SUBJECTS), f"{TAKEN} FROM tally_changes")
         )
     )
 };

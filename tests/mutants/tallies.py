@@ -199,8 +199,8 @@ TALLIES = (
     Mutant(
         "recount: nothing is left of what was not",
         MIGRATION,
-        '(*(each.lines(each.table) for each in SUBJECTS), f"{TAKEN} FROM tally_changes")',
-        "(*(each.lines(each.table) for each in SUBJECTS),)",
+        '(*(summed(each.lines(each.table)) for each in SUBJECTS), f"{TAKEN} FROM tally_changes")',
+        "(*(summed(each.lines(each.table)) for each in SUBJECTS),)",
         f"{FOLDING} -k counted_anew",
     ),
     Mutant(
