@@ -29,12 +29,16 @@ WHY = {"reason": "as discussed"}
 
 @dataclass(frozen=True)
 class Listed:
-    """What a list can be asked; how records come to it, and leave it under a question."""
+    """What a list can be asked; how records come to it, and leave it under a question.
+
+    `is_theirs` tells which of them the applicant may see, to whom a list without it is closed.
+    """
 
     questions: Callable[["Book"], list[Question]]
     add: Callable[["Book"], object]
     filters: Mapping[str, Callable[[Row, Any], bool]]
     moment: str = "created_at"
+    is_theirs: Callable[["Book", Row], bool] | None = None
     leaving: tuple[Question, Callable[["Book", str], TestResponse]] | None = None
 
     def means(self, name: str) -> Callable[[Row, Any], bool]:
@@ -58,6 +62,10 @@ def met(route: Route, question: Question, rows: list[Row]) -> list[Row]:
 
 def _of_customer(row: Row, name: str) -> bool:
     return name in (row["customer_id"], row["customer_external_id"])
+
+
+def _made_by_them(book: "Book", row: Row) -> bool:
+    return bool(row["created_by"] == book.applicant.id)
 
 
 def _same(name: str) -> Callable[[Row, Any], bool]:
@@ -116,6 +124,7 @@ LISTED = {
             "status": _same("status"),
             "external_id": _same("external_id"),
         },
+        is_theirs=_made_by_them,
         leaving=(
             {"status": "ACTIVE"},
             lambda book, id_: book.admin.patch(f"/customers/{id_}", {"status": "INACTIVE"}),
@@ -127,6 +136,7 @@ LISTED = {
             book.admin.post(f"/customers/{book.debt['id']}/account/deposits", {"amount": "2"})
         ),
         {},
+        is_theirs=lambda *_: True,  # the account is their customer's
     ),
     "loans.index": Listed(
         lambda book: [
@@ -151,6 +161,7 @@ LISTED = {
             "max_risk": _bound("risk_score", is_least=False),
             "flagged": _is_true("fraud_flags"),
         },
+        is_theirs=_made_by_them,
         leaving=(
             {"status": ["PENDING", "FLAGGED"]},
             lambda book, id_: book.admin.post(f"/loans/{id_}/reject", WHY),
@@ -165,6 +176,7 @@ LISTED = {
         ],
         lambda book: book.admin.pay(book.debt["id"], "1.00"),
         {"status": _same("status"), "customer": _of_customer},
+        is_theirs=lambda book, row: row["customer_id"] == book.debt["id"],
     ),
     "reports.trail": Listed(
         lambda book: [

@@ -146,10 +146,6 @@ def newest_first(model: Any) -> Order:
     return Order((model.created_at, model.id))
 
 
-def oldest_first(model: Any) -> Order:
-    return Order((model.created_at, model.id), is_descending=False)
-
-
 def within_days(
     column: InstrumentedAttribute[datetime], first: date | None, last: date | None
 ) -> list[ColumnElement[bool]]:
