@@ -1,15 +1,31 @@
 """The audit trail: who did what to which record, written in the transaction that did it."""
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.db import append
 from app.models import AuditEvent
 from app.models.base import Identified
 from app.services.actor import Actor
-from app.services.pages import Order, Page, page_of, within_days
+from app.services.listing import Listing
+from app.services.pages import Page
+
+TRAIL = Listing(
+    AuditEvent,
+    select(*AuditEvent.__table__.columns),
+    {
+        "subject_id": AuditEvent.subject_id == bindparam("subject_id"),
+        "actor_id": AuditEvent.actor_id == bindparam("actor_id"),
+        # As the tallies call what kind of record it is.
+        "status": AuditEvent.action == bindparam("status"),
+    },
+    "audit",
+    telling=frozenset(("subject_id",)),
+    moment="at",
+)
 
 
 def record(actor: Actor, action: str, subject: Identified, **details: object) -> None:
@@ -39,14 +55,12 @@ def search(
     action: str | None = None,
     first: date | None = None,
     last: date | None = None,
-) -> Page[AuditEvent]:
+) -> Page[Any]:
     """Page through the trail, newest first. Admins only.
 
     Raises Invalid for a cursor of another list.
     """
     actor.must_be_admin()
-    wanted = {"subject_id": subject_id, "actor_id": actor_id, "action": action}
-    query = select(AuditEvent).where(*within_days(AuditEvent.at, first, last))
-    query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
-    order = Order((AuditEvent.at, AuditEvent.id))
-    return page_of(query, order=order, page=page, page_size=page_size, cursor=cursor)
+    asked = {"subject_id": subject_id, "actor_id": actor_id, "status": action}
+    days = {"first": first, "last": last}
+    return TRAIL.page({**asked, **days}, page=page, page_size=page_size, cursor=cursor)

@@ -15,8 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.config import Settings
 from app.db import db
-from app.models import Customer, Loan, Payment
+from app.models import AuditEvent, Customer, Loan, Payment
 from app.services import listing, tallies
+from app.services.audit import TRAIL
 from app.services.listing import among
 from app.services.pages import Page
 from app.services.records import CUSTOMERS, LOANS, PAYMENTS
@@ -49,12 +50,15 @@ STATUSES: dict[Any, tuple[str, ...]] = {
     Loan: ("PENDING", "FLAGGED", "APPROVED", "REJECTED"),
     Customer: ("ACTIVE", "INACTIVE"),
     Payment: ("COMPLETED", "REJECTED"),
+    AuditEvent: ("loan.applied", "loan.flagged"),
 }
-LISTINGS = {Loan: LOANS, Customer: CUSTOMERS, Payment: PAYMENTS}
+LISTINGS = {Loan: LOANS, Customer: CUSTOMERS, Payment: PAYMENTS, AuditEvent: TRAIL}
 each = pytest.mark.parametrize("model", STATUSES)
 
 
 def values_of(model: Any, row: Row) -> dict[str, Any]:
+    if model is AuditEvent:
+        return event_of(row)
     shared = {
         "id": UUID(int=row.number),
         "status": row.status,
@@ -80,6 +84,19 @@ def values_of(model: Any, row: Row) -> dict[str, Any]:
         },
     }
     return shared | of_kind[model]
+
+
+def event_of(row: Row) -> dict[str, Any]:
+    """What happened once, and has no state: `status` is what was done."""
+    return {
+        "id": UUID(int=row.number),
+        "at": row.moment,
+        "action": row.status,
+        "subject": "loan",
+        "subject_id": NOBODY,
+        "actor_kind": "user",
+        "details": {},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +136,7 @@ def questions(model: Any) -> st.SearchStrategy[Question]:
     """Filters that the tallies know, in any number."""
     filters = [
         st.just({}),
-        st.lists(st.sampled_from(STATUSES[model]), min_size=1, max_size=3).map(among),
+        statuses(model).map(among),
         st.sampled_from([{"flagged": True}, {"unflagged": True}]) if model is Loan else st.just({}),
         days("first"),
         days("last"),
@@ -128,6 +145,12 @@ def questions(model: Any) -> st.SearchStrategy[Question]:
     asked = some.flatmap(lambda chosen: st.tuples(*chosen))
     merged = asked.map(lambda parts: {name: part[name] for part in parts for name in part})
     return merged.filter(is_in_order)
+
+
+def statuses(model: Any) -> st.SearchStrategy[list[str]]:
+    """One or several; of actions one."""
+    most = 1 if model is AuditEvent else 3
+    return st.lists(st.sampled_from(STATUSES[model]), min_size=1, max_size=most)
 
 
 def days(name: str) -> st.SearchStrategy[Question]:
