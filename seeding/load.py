@@ -27,7 +27,7 @@ TABLES = ("customers", "loans", "loan_events", "fraud_flags", *LEDGER)
 RESTING = (
     *(("journal", "balanced"), ("entries", "balanced"), ("loans", "booked")),
     *((table, "tally_insert") for table in ("customers", "loans", "payments")),
-    ("fraud_flags", "count_open_flags"),
+    *(("customers", "search_insert"), ("fraud_flags", "count_open_flags")),
 )
 PROCESSES = 2
 AHEAD = 4
@@ -130,7 +130,8 @@ def _strip(cursor: psycopg.Cursor) -> list[sql.SQL | sql.Composed]:
         *(_turned("ENABLE", table, trigger) for table, trigger in RESTING),
         sql.SQL("ANALYZE {}").format(_names(TABLES)),
         sql.SQL("SELECT recount_tallies()"),
-        sql.SQL("ANALYZE tallies"),
+        sql.SQL("SELECT recount_search_tallies()"),
+        sql.SQL("ANALYZE tallies, search_tallies"),
     ]
 
 

@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 
 from app.db import Base
 from app.local.processes import wait_until
+from tests import searching
 from tests.conftest import migrate
 from tests.servers import TestServers
 from tests.tallying import differences
@@ -270,6 +271,17 @@ def test_the_books_are_not_closed_over_money_that_has_moved_since(lent: Lent) ->
         command.downgrade(alembic(lent.url), "0004")
     assert len(lent.rows("TABLE journal")) == 9
     lent.execute("TRUNCATE journal CASCADE")  # or nothing could be tried on this database again
+
+
+def test_what_an_interrupted_migration_made_of_the_search_is_made_anew(lent: Lent) -> None:
+    migrate(lent.url)
+    lent.execute("UPDATE alembic_version SET version_num = '0006'")
+    lent.execute("UPDATE search_tallies SET number = number + 1")
+    lent.execute("DROP INDEX ix_customers_search_vector")
+    migrate(lent.url)
+    with psycopg.connect(lent.url) as connection:
+        assert searching.differences(connection) == []
+    command.check(alembic(lent.url))
 
 
 def test_a_release_from_before_the_ledger_cannot_disburse_past_it(lent: Lent) -> None:

@@ -15,6 +15,7 @@ from app.models.loan import (
 )
 from app.models.notice import FlagNotice
 from app.models.payment import Payment, PaymentSource, PaymentStatus
+from app.models.search import SearchChange, SearchTally
 from app.models.tally import Tally, TallyChange, TallyFold
 from app.models.user import ApiKey, LoginFailures, LoginSession, Role, User
 
@@ -44,6 +45,8 @@ __all__ = [
     "PaymentStatus",
     "RetiredExternalId",
     "Role",
+    "SearchChange",
+    "SearchTally",
     "Severity",
     "Tally",
     "TallyChange",

@@ -6,7 +6,15 @@ from enum import StrEnum
 from uuid import UUID
 
 from phonenumbers import normalize_digits_only
-from sqlalchemy import CheckConstraint, ColumnElement, Index, String, func, literal_column
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    Index,
+    String,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -81,10 +89,36 @@ class Customer(Versioned, Timestamped, Base):
         # A stored phone has ASCII digits and punctuation only: this is all that normalizing does.
         return func.regexp_replace(cls.phone, *map(literal_column, ("'[^0-9]'", "''", "'g'")))
 
+    @classmethod
+    def searched(cls) -> ColumnElement[str]:
+        """What customers are sought in: name, e-mail, phone and external id, in lower case."""
+        sought_in = (cls.first_name, cls.last_name, cls.email, cls.phone, cls.external_id)
+        return func.search_text(*sought_in)
+
+    @classmethod
+    def holds(cls, sought: ColumnElement[str]) -> ColumnElement[bool]:
+        """Whether that, in lower case, is anywhere in there: for whoever looks at each customer."""
+        return func.strpos(cls.searched(), sought) > literal_column("0")
+
+    @classmethod
+    def found_by(cls, sought: ColumnElement[str]) -> ColumnElement[bool]:
+        """Whether up to three letters are, or each three of more: for the index of letters.
+
+        What is sought is hidden in a subquery from plans: of what is in everybody they would think
+        that no index helps, and make the letters of one customer after the other.
+        """
+        query = select(func.search_query(sought)).scalar_subquery()
+        return func.search_vector(cls.searched()).bool_op("@@")(query)
+
 
 Index("uq_customers_email", func.lower(Customer.email), unique=True)
 Index("ix_customers_email_domain_created_at", Customer.email_domain, Customer.created_at)
 Index("ix_customers_phone_digits_created_at", Customer.phone_digits, Customer.created_at)
+Index(
+    "ix_customers_search_vector",
+    func.search_vector(Customer.searched()),
+    postgresql_using="gin",
+)
 
 
 class RetiredExternalId(Base):

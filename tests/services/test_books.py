@@ -400,6 +400,9 @@ DAMAGES: dict[str, dict[str, list[str]]] = {
             "tallies of loans ever 0001-01-01 PAID: tallied 1 0.5 2 3, by the days 0",
         ],
     },
+    "INSERT INTO search_tallies VALUES ('zq', '2001-02-01', 'ACTIVE', 3)": {
+        "tallied letters": ["letters 'zq' 2001-02-01 ACTIVE: tallied 3, on record 0"],
+    },
 }
 
 

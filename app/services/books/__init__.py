@@ -12,6 +12,7 @@ All of it on one snapshot, by statements that go through a table each and answer
 - `deeds`: what the audit trail tells of is there.
 - `totals`: over everything at once, debits are credits, and what was lent is owed or was paid.
 - `tallies`: what is tallied, of records that are here or elsewhere, is what there is.
+- `search`: and so is what is tallied of the letters that customers are sought by.
 
 That a record which is referred to exists, and is referred to once, is not asked: PostgreSQL's keys
 see to it.
@@ -25,14 +26,23 @@ from sqlalchemy import Connection, func, select
 
 from app.db import snapshot
 from app.models import Account, AuditEvent, Customer, Entry, Journal, Loan, Payment, Tally
-from app.services.books import balances, deeds, journals, payments, singles, tallies, totals
+from app.services.books import (
+    balances,
+    deeds,
+    journals,
+    payments,
+    search,
+    singles,
+    tallies,
+    totals,
+)
 from app.services.books.checks import Check, Difference
 
 __all__ = ["CHECKS", "Books", "Check", "Difference", "differences", "opened"]
 
 CHECKS = tuple(
     each
-    for module in (journals, balances, payments, singles, deeds, totals, tallies)
+    for module in (journals, balances, payments, singles, deeds, totals, tallies, search)
     for each in vars(module).values()
     if isinstance(each, Check)
 )
