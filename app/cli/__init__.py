@@ -10,7 +10,7 @@ from app.cli.books import verify_books
 from app.cli.command import Command
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
-from app.services import expiry, notices, tallies, users
+from app.services import expiry, notices, search, tallies, users
 from app.web import openapi
 
 
@@ -35,6 +35,7 @@ def forget_expired() -> None:
 @with_appcontext
 def fold_tallies() -> None:
     """Fold what was written into the tallies, as every process does that serves or writes."""
+    search.fold_all()
     click.echo(f"{tallies.fold()} tallies changed.")
 
 
@@ -46,6 +47,7 @@ def recount_tallies() -> None:
     That are data restored without their tables, for one. Others may write meanwhile.
     """
     tallies.recount()
+    search.recount()
     click.echo("Every tally is counted anew.")
 
 

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func
-
 from app.db import db, transaction
 from app.errors import StaffOnly
 from app.models import Customer, CustomerStatus
 from app.services import audit, fraud
-from app.services.access import find_customer, visible_customers
+from app.services.access import find_customer
 from app.services.actor import Actor
-from app.services.pages import Page, containing, newest_first, page_of
+from app.services.pages import Page
 from app.services.records import CUSTOMERS, own
+from app.services.search import page_of_matches
 
 STAFF_SETS = frozenset(("status", "credit_limit", "preapproved_at"))
 
@@ -41,20 +40,10 @@ def search(
 
     Raises Invalid for a cursor of another list.
     """
-    if q is None:
-        asked = {**own(actor), "status": status and str(status), "external_id": external_id}
+    asked = {**own(actor), "status": status and str(status), "external_id": external_id, "q": q}
+    if q is None or external_id is not None or not actor.is_staff:
         return CUSTOMERS.page(asked, page=page, page_size=page_size, cursor=cursor)
-    name = func.concat_ws(" ", Customer.first_name, Customer.last_name)
-    query = visible_customers(actor).where(
-        containing(q, name, Customer.email, Customer.phone, Customer.external_id)
-    )
-    if status is not None:
-        query = query.where(Customer.status == status)
-    if external_id is not None:
-        query = query.where(Customer.external_id == external_id)
-    return page_of(
-        query, order=newest_first(Customer), page=page, page_size=page_size, cursor=cursor
-    )
+    return page_of_matches(q, status=status, page=page, page_size=page_size, cursor=cursor)
 
 
 def change(actor: Actor, ref: str, **values: Any) -> Customer:

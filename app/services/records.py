@@ -195,6 +195,7 @@ CUSTOMERS = Listing(
         "created_by": Customer.created_by == _given("created_by"),
         "status": Customer.status == _given("status"),
         "external_id": Customer.external_id == _given("external_id"),
+        "q": Customer.holds(func.lower(_given("q", String))),
     },
     "customers",
     telling=frozenset(("external_id",)),

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.background import Background
 from app.db import after_each_commit, db, transaction
 from app.errors import DatabaseAway, DatabaseBusy
+from app.services import search
 
 # However much is written here; and however little, for others write who do not fold.
 REST_SECONDS, PAUSE_SECONDS = 1.0, 5.0
@@ -26,6 +27,8 @@ def init_app(app: Flask) -> None:
         # Of a database that is away requests tell enough.
         with suppress(DatabaseAway, DatabaseBusy, PoolTimeout):
             fold()
+            if search.fold():
+                folder.wake()  # for the next portion, after a rest
 
     def follow() -> None:
         if folder.has_begun:
