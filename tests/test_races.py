@@ -111,15 +111,15 @@ def test_a_loan_is_disbursed_once(admin: Caller, in_parallel: Parallel) -> None:
 
 
 def test_of_changes_based_on_one_version_one_wins(officer: Caller, in_parallel: Parallel) -> None:
-    path = f"/customers/{officer.make_customer()['id']}"
-    tag = officer.get(path).headers["ETag"]
-    answers = in_parallel(
-        *(
-            lambda name=name: officer.patch(path, {"first_name": name}, headers={"If-Match": tag})
-            for name in "ABCDEFGH"
-        )
-    )
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 412: 7}
+    def change(path: str, tag: str, name: str) -> int:
+        changed = officer.patch(path, {"first_name": name}, headers={"If-Match": tag})
+        return int(changed.status_code)
+
+    for _ in range(5):
+        path = f"/customers/{officer.make_customer()['id']}"
+        tag = officer.get(path).headers["ETag"]
+        outcomes = in_parallel(*(partial(change, path, tag, name) for name in "ABCDEFGH"))
+        assert Counter(outcomes) == {200: 1, 412: 7}
 
 
 def test_a_customer_is_not_deleted_from_under_an_application(
