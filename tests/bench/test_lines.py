@@ -10,7 +10,8 @@ from bench.servers import AS_LITTLE
 
 PAGES = ("first_page", "deep_page", "by_cursor")
 IDS = {kind: ["an-id"] for kind in (*QUERIES, *PAGES)}
-CALLS = {call for line in (*LINES, *GROWTH, *WORKERS) for call in line.calls}
+# Each once, and in the same order in every process that collects them.
+CALLS = list(dict.fromkeys(call for line in (*LINES, *GROWTH, *WORKERS) for call in line.calls))
 
 
 def test_each_line_has_a_name_of_its_own() -> None:
