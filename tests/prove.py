@@ -63,6 +63,11 @@ PROOFS = (
         {"RACED_LOANS": "1000"},
     ),
     Proof("Redis is expendable", "pytest tests/test_never_stale.py", {"NEVER_STALE_SECONDS": "60"}),
+    Proof(
+        "Counts and reports are exact",
+        "pytest tests/services/test_exact_under_load.py tests/services/test_any_statement.py",
+        {"TALLY_SNAPSHOTS": "1000", "TALLY_EXAMPLES": "1000"},
+    ),
     Proof("Bad input is harmless", "tests.fuzz"),
     Proof("The access matrix is complete", "pytest tests/test_access_matrix.py"),
 )

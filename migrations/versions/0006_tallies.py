@@ -43,8 +43,10 @@ SUBJECTS = (
     Subject("payments", "payments", "created_at", "status"),
     Subject("audit", "audit_events", "at", "action"),
 )
+# Whoever adds to these changes a loan's row, and raises the generation by that already.
+FLAGS = ("fraud_flags", "flag_clearances")
 # Locked in the order in which everybody else locks them.
-GUARDED = ("customers", "loans", "payments", "fraud_flags", "flag_clearances", "audit_events")
+GUARDED = ("customers", "loans", "payments", *FLAGS, "audit_events")
 KEY = "subject, day, kind, is_flagged"
 COLUMNS = f"{KEY}, number, risk, amount, outstanding"
 WRITE = f"INSERT INTO tally_changes ({COLUMNS})"
@@ -257,6 +259,8 @@ def upgrade() -> None:
     for functions in (TALLY_TRUNCATION, COUNT_OPEN_FLAGS, FOLD_TALLIES, RECOUNT_TALLIES):
         op.execute(functions)
     op.execute(RAISE_GENERATION.format(unless_raised=UNLESS_RAISED, is_raised=IS_RAISED))
+    for table in FLAGS:
+        op.execute(f"DROP TRIGGER IF EXISTS raise_loans_generation ON {table}")
     _create_triggers()
     # From here on everybody keeps them; what was there before is counted while others write.
     with op.get_context().autocommit_block():
@@ -270,6 +274,11 @@ def downgrade() -> None:
     for function in FUNCTIONS:
         op.execute(f"DROP FUNCTION {function} CASCADE")
     op.execute(RAISE_GENERATION.format(unless_raised="", is_raised=""))
+    for table in FLAGS:
+        op.execute(
+            f"CREATE TRIGGER raise_loans_generation AFTER INSERT OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION raise_generation('loans')"
+        )
     for table in ("tally_folds", "tally_changes", "tallies"):
         op.drop_table(table)
     op.drop_column("loans", "open_flags")
@@ -346,7 +355,7 @@ def _create_triggers() -> None:
             f"CREATE OR REPLACE TRIGGER tally_truncate AFTER TRUNCATE ON {subject.table} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION tally_truncation('{subject.name}')"
         )
-    for table in ("fraud_flags", "flag_clearances"):
+    for table in FLAGS:
         for name, event in (
             ("count", f"INSERT ON {table} REFERENCING {ADDED}"),
             ("recount", f"UPDATE OR DELETE OR TRUNCATE ON {table}"),

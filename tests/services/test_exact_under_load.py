@@ -4,7 +4,6 @@ TALLY_SNAPSHOTS makes it longer.
 """
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from app.models import Role
 from app.services import reports, tallies
 from app.services.actor import Actor
 from tests.factories import LOAN, Caller
+from tests.figures import report
 from tests.tallying import DIFFERENCES, differing
 
 SNAPSHOTS = int(os.environ.get("TALLY_SNAPSHOTS", "150"))  # the promise was tried for 1,000
@@ -103,7 +103,7 @@ def test_at_each_instant_all_that_is_tallied_is_exact(service: Flask, admin: Cal
             stopped.set()
         done = sum((each.result() for each in working), Counter[str]())
         folds = sum(each.result() for each in folding)
-    sys.stdout.write(f"\n{len(totals)} views of {totals[-1]} loans, {folds} folds, {dict(done)}\n")
+    report("exact under load", views=len(totals), folds=folds, writes=sum(done.values()))
     assert len(set(totals)) > SNAPSHOTS / 3  # they were views of different instants
     assert set(done) == {"apply", *(deed for life in LIVES for deed in life)}
     assert folds > 10
@@ -115,10 +115,10 @@ def compared(service: Flask) -> Iterator[int]:
         for _ in range(SNAPSHOTS):
             view = db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             total, amount, outstanding, risk, flagged = view.execute(PORTFOLIO).one()
-            report = reports.portfolio(ADMIN)
-            assert (report.total, report.by_status["FLAGGED"]) == (total, flagged)
-            assert (report.sum_amount, report.sum_outstanding) == (amount, outstanding)
-            assert report.avg_risk_score == round(risk / total, 4)
+            told = reports.portfolio(ADMIN)
+            assert (told.total, told.by_status["FLAGGED"]) == (total, flagged)
+            assert (told.sum_amount, told.sum_outstanding) == (amount, outstanding)
+            assert told.avg_risk_score == round(risk / total, 4)
             assert differing(view.exec_driver_sql(DIFFERENCES)) == []
             db.session.rollback()
             yield total

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
+from psycopg import errors
 
 from app import config, create_app
 from app.errors import DatabaseAway
@@ -172,9 +173,14 @@ def test_a_flag_that_comes_while_all_is_counted_anew_is_counted_once(
     assert differences(sql) == []
 
 
-def test_nobody_folds_while_all_is_counted_anew(
+def test_all_is_counted_anew_only_while_nobody_folds(
     spoiled: dict[str, Any], sql: Connection, writer: Connection
 ) -> None:
+    writer.execute("SELECT pg_advisory_xact_lock(hashtextextended('tallies', 0))")
+    assert fold(sql) == 0
+    with pytest.raises(errors.LockNotAvailable):
+        sql.execute("SELECT recount_tallies()")
+    writer.rollback()
     writer.execute("SELECT recount_tallies()")
     assert fold(sql) == 0
     writer.commit()
