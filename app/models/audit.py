@@ -22,6 +22,8 @@ class AuditEvent(Identified, Base):
     __table_args__ = (
         Index("ix_audit_events_at_id", "at", "id"),
         Index("ix_audit_events_subject_id_at", "subject_id", "at"),
+        Index("ix_audit_events_actor_id_at_id", "actor_id", "at", "id"),
+        Index("ix_audit_events_action_at_id", "action", "at", "id"),
     )
 
     at: Mapped[datetime] = mapped_column(default=now)

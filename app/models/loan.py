@@ -63,6 +63,7 @@ EDITABLE = frozenset((LoanStatus.PENDING, LoanStatus.FLAGGED))
 AWAITED = (LoanStatus.PENDING, LoanStatus.FLAGGED, LoanStatus.APPROVED)
 STATUSES = ", ".join(f"'{status}'" for status in LoanStatus)
 MOST = "999999999999.99"
+FLAGGED = text("open_flags > 0")
 
 
 class Loan(Versioned, Timestamped, Base):
@@ -101,7 +102,20 @@ class Loan(Versioned, Timestamped, Base):
         Index("ix_loans_created_at_id", "created_at", "id"),
         Index("ix_loans_status_created_at_id", "status", "created_at", "id"),
         Index("ix_loans_customer_id_created_at_id", "customer_id", "created_at", "id"),
-        Index("ix_loans_created_by_created_at_id", "created_by", "created_at", "id"),
+        # What an applicant asks of their own is answered by the index alone, however many they are.
+        Index(
+            "ix_loans_created_by_created_at_id_status_open_flags",
+            *("created_by", "created_at", "id"),
+            postgresql_include=["status", "open_flags"],
+        ),
+        # For bounds of either: PostgreSQL skips from status to status, and from score to score.
+        Index(
+            "ix_loans_status_risk_score_amount",
+            *("status", "risk_score", "amount"),
+            postgresql_include=["open_flags", "created_at", "id"],
+        ),
+        Index("ix_loans_flagged", "created_at", "id", postgresql_where=FLAGGED),
+        Index("ix_loans_flagged_by_status", "status", "created_at", "id", postgresql_where=FLAGGED),
     )
 
     external_id: Mapped[str | None] = mapped_column(String(60))
