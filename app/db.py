@@ -18,7 +18,6 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     Connection,
     DateTime,
-    Engine,
     MetaData,
     Numeric,
     PoolProxiedConnection,
@@ -26,14 +25,14 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
 from app import config, connections
 from app.config import Settings
-from app.errors import Contended, DatabaseAway, DatabaseBusy, DomainError
+from app.errors import DomainError
 from app.insertion import New, statements
+from app.refusals import translated
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,6 @@ db = SQLAlchemy(session_options={"expire_on_commit": False})
 _OPEN = "transaction at work"
 _WHOLE = "transaction around it"
 _EACH = "after each commit"
-_refusals: dict[str, type[DomainError]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +185,6 @@ def snapshot() -> Iterator[Connection]:
         yield connection.execution_options(yield_per=ROWS_AT_ONCE)
 
 
-def refuses(constraint: str, error: type[DomainError]) -> None:
-    """Say which refusal the violation of a constraint means; every other violation is a bug."""
-    _refusals[constraint] = error
-
-
 def answers() -> bool:
     """Whether the database answers a query now."""
     try:
@@ -256,29 +249,6 @@ def _run_all(hooks: Iterable[Hook]) -> None:
             hook()
         except Exception:
             log.exception("a hook after the commit failed")
-
-
-def translated(cause: psycopg.Error) -> DomainError | None:
-    """The refusal that an error of the driver means; None for a bug."""
-    state = cause.sqlstate or ""
-    if isinstance(cause, psycopg.IntegrityError):
-        refusal = _refusals.get(cause.diag.constraint_name or "")
-        return refusal() if refusal else None
-    if state in ("40001", "40P01"):
-        return Contended()
-    if state in ("55P03", "57014"):
-        return DatabaseBusy()
-    if state == "25006":  # read-only: a standby, or a server without room left to write
-        return DatabaseAway()
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return DatabaseAway()
-    return None
-
-
-@event.listens_for(Engine, "handle_error")
-def _translate(context: ExceptionContext) -> BaseException | None:
-    cause = context.original_exception
-    return translated(cause) if isinstance(cause, psycopg.Error) else None
 
 
 @event.listens_for(Session, "before_flush")

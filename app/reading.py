@@ -14,7 +14,8 @@ from sqlalchemy import BindParameter, Select, bindparam, literal_column
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import visitors
 
-from app.db import db, send, translated
+from app.db import db, send
+from app.refusals import translated
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 Values = Mapping[str, object]

@@ -14,7 +14,6 @@ from uuid_utils.compat import uuid7
 
 from app.db import (
     Base,
-    _refusals,
     after_commit,
     after_each_commit,
     append,
@@ -28,6 +27,7 @@ from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, 
 from app.insertion import ROWS_AT_MOST
 from app.models import Customer, FlagNotice, FraudFlag, Loan, LoginFailures, User
 from app.models.base import now
+from app.refusals import _refusals
 from tests.factories import Caller, Lender
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -271,7 +271,7 @@ def test_a_victim_of_contention_is_run_again_three_times_at_most(
     for victims in (2, 3):
         runs: Iterator[int] = iter(range(10))
         monkeypatch.setattr("app.services.customers.find_customer", _contended(victims, runs))
-        outcomes.append(admin.get("/customers/whoever").status_code)
+        outcomes.append(admin.delete("/customers/whoever").status_code)
         outcomes.append(next(runs))
     assert outcomes == [404, 3, 503, 3]
 

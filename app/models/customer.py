@@ -18,9 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base, refuses
+from app.db import Base
 from app.errors import CustomerIncomplete, EmailTaken, ExternalIdTaken, PhoneTaken
 from app.models.base import Timestamped, Versioned
+from app.refusals import refuses
 
 refuses("uq_customers_external_id", ExternalIdTaken)
 refuses("uq_customers_email", EmailTaken)

@@ -8,10 +8,11 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db import Base, refuses
+from app.db import Base
 from app.errors import CustomerInUse, EntryNotReversible, ExternalIdTaken, InsufficientFunds
 from app.models.base import Identified, now
 from app.models.loan import MOST, Loan
+from app.refusals import refuses
 
 refuses("uq_journal_external_id", ExternalIdTaken)
 refuses("uq_journal_reverses", EntryNotReversible)

@@ -21,10 +21,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db import Base, append, refuses
+from app.db import Base, append
 from app.errors import CustomerInUse, ExternalIdTaken, IllegalTransition
 from app.models.base import Identified, Timestamped, Versioned, now
 from app.models.customer import Customer
+from app.refusals import refuses
 
 refuses("uq_loans_external_id", ExternalIdTaken)
 refuses("fk_loans_customer_id", CustomerInUse)

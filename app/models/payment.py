@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, and_
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote
 
-from app.db import Base, refuses
+from app.db import Base
 from app.errors import CustomerInUse, ExternalIdTaken, PaymentNotReversible
 from app.models.base import Identified, now
 from app.models.customer import Customer
 from app.models.ledger import Book, Entry, Journal
 from app.models.loan import MOST
+from app.refusals import refuses
 
 refuses("uq_payments_external_id", ExternalIdTaken)
 refuses("uq_payments_reverses", PaymentNotReversible)

@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db import Base, refuses
+from app.db import Base
 from app.errors import EmailTaken
 from app.models.base import Identified, Timestamped, Versioned
+from app.refusals import refuses
 
 refuses("uq_users_email", EmailTaken)
 

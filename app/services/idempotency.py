@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import String, Uuid, bindparam, cast, func, literal, select
 
 from app import config
-from app.db import append, refuses, whole
+from app.db import append, whole
 from app.errors import Contended, IdempotencyKeyInUse, IdempotencyKeyReused
 from app.models import KeptAnswer
 from app.models.base import now
 from app.reading import Reading
+from app.refusals import refuses
 
 # Whoever claimed a key in the instant in which the first answer to it was committed has the lock
 # but not the answer. Their own cannot be kept beside it: run again, they find the first.

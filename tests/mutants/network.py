@@ -5,7 +5,7 @@ from tests.mutants import Mutant
 CONNECTED = (
     Mutant(
         "a connection that broke is a database that is away",
-        "app/db.py",
+        "app/refusals.py",
         "    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):\n"
         "        return DatabaseAway()\n",
         "",
