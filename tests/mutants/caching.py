@@ -19,41 +19,43 @@ GENERATION_TESTS = "tests/services/test_generations.py"
 
 # Keep an answer under the generation that is found when it is done.
 KEPT_LATE = """\
+        from app.services import generations
+
         found = cache.find(key)
+        response = respond() if found is None else _unpacked(found)
         if found is None:
-            make()
-            generation = generations.current(self.topic) or ""
-            key = namespace.key(generation, actor.scope, asked.path, asked.query_string, form)
-            cache.keep(key, _packed(made[0]))
+            late = generations.current(self.topic)
+            cache.keep(namespace.key(late, *parts[1:]), _packed(response))
 """
 
 CACHING = (
     Mutant(
         "cache: the generation is in an answer's key",
         REMEMBERED,
-        "namespace.key(generation, actor",
-        "namespace.key(actor",
+        "parts = (actor.generation, ",
+        "parts = (",
         f"{REMEMBERED_TESTS} -k 'every_deed or was_away'",
     ),
     Mutant(
         "cache: the generation is in an answer's key, seen under load",
         REMEMBERED,
-        "namespace.key(generation, actor",
-        "namespace.key(actor",
+        "parts = (actor.generation, ",
+        "parts = (",
         "tests/test_never_stale.py",
     ),
     Mutant(
         "cache: the generation is read before what it names",
         REMEMBERED,
-        "        found = cache.once(key, make)\n",
+        "        response = _remembered(key, respond) if cache.is_at_hand(namespace) else "
+        "respond()\n",
         KEPT_LATE,
         f"{REMEMBERED_TESTS} -k made_before_a_write",
     ),
     Mutant(
         "cache: without a generation nothing is kept",
         REMEMBERED,
-        "        if generation is None:\n            return respond()\n",
-        '        generation = generation or ""\n',
+        "        if actor.generation is None:\n            return respond()\n",
+        "",
         f"{REMEMBERED_TESTS} -k without_a_generation",
     ),
     Mutant(
@@ -62,6 +64,34 @@ CACHING = (
         "generation, actor.scope, ",
         "generation, ",
         f"{REMEMBERED_TESTS} -k whoever_asked_before",
+    ),
+    Mutant(
+        "cache: who may see it is in an answer's tag",
+        REMEMBERED,
+        "        etag = f'W/\"{key.tag}\"'\n",
+        "        etag = f'W/\"{namespace.key(actor.generation, *parts[2:]).tag}\"'\n",
+        f"{REMEMBERED_TESTS} -k tag_is_good",
+    ),
+    Mutant(
+        "cache: the generation is in an answer's tag",
+        REMEMBERED,
+        "        etag = f'W/\"{key.tag}\"'\n",
+        "        etag = f'W/\"{namespace.key(*parts[1:]).tag}\"'\n",
+        f"{REMEMBERED_TESTS} -k until_it_does_not",
+    ),
+    Mutant(
+        "cache: to know anything is to know no report",
+        "app/web/tags.py",
+        "return not known.star_tag and known",
+        "return known.star_tag or known",
+        f"{REMEMBERED_TESTS} -k know_anything",
+    ),
+    Mutant(
+        "cache: a refusal has no tag",
+        REMEMBERED,
+        "        if response.status_code == 200:\n            response.headers",
+        "        if True:\n            response.headers",
+        f"{REMEMBERED_TESTS} -k nothing_but_a_200",
     ),
     Mutant(
         "cache: an applicant shares no scope",
@@ -115,7 +145,7 @@ CACHING = (
     Mutant(
         "cache: what is open to all is not remembered",
         "app/web/endpoint.py",
-        "if self.cached and self.credential is not Credential.REQUIRED:",
+        "if (self.cached or self.reads) and self.credential is not Credential.REQUIRED:",
         "if False:",
         f"{REMEMBERED_TESTS} -k open_to_all",
     ),
@@ -376,20 +406,6 @@ CACHING = (
         "generation: raised by a loan",
         GENERATIONS,
         '    ("loans", "loans", "INSERT OR UPDATE OR DELETE OR TRUNCATE"),\n',
-        "",
-        GENERATION_TESTS,
-    ),
-    Mutant(
-        "generation: raised by a flag",
-        GENERATIONS,
-        '    ("loans", "fraud_flags", "INSERT OR TRUNCATE"),\n',
-        "",
-        GENERATION_TESTS,
-    ),
-    Mutant(
-        "generation: raised by a clearance",
-        GENERATIONS,
-        '    ("loans", "flag_clearances", "INSERT OR TRUNCATE"),\n',
         "",
         GENERATION_TESTS,
     ),

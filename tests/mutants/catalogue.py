@@ -4,9 +4,11 @@ from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.keys import KEYED
+from tests.mutants.lists import LISTS
 from tests.mutants.money import MONEY
 from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
+from tests.mutants.search import SEARCH
 from tests.mutants.signing_in import SIGNING_IN
 from tests.mutants.tallies import TALLIES
 
@@ -15,8 +17,10 @@ MUTANTS = (
     *CONNECTED,
     *FRAUDULENT,
     *KEYED,
+    *LISTS,
     *MONEY,
     *NOTICES,
+    *SEARCH,
     *SIGNING_IN,
     *TALLIES,
     Mutant(
@@ -201,6 +205,6 @@ MUTANTS = (
         "app/services/pages.py",
         "autoescape=True",
         "autoescape=False",
-        "tests/routes/test_customers.py -k listed",
+        "tests/routes/test_users.py -k narrowed",
     ),
 )

@@ -119,15 +119,15 @@ SIGNING_IN = (
     Mutant(
         "an ended session is over",
         AUTH,
-        "        _sessions.c.ended_at.is_(None),\n",
-        "",
+        "        LoginSession.ended_at.is_(None),\n        LoginSession.expires_at > bindparam",
+        "        LoginSession.expires_at > bindparam",
         "tests/routes/test_sessions.py -k logs_out",
     ),
     Mutant(
         "an inactive user's session is over",
         AUTH,
-        "        _users.c.is_active,\n",
-        "",
+        '        User.id == bindparam("user_id"),\n        User.is_active,\n',
+        '        User.id == bindparam("user_id"),\n',
         "tests/routes/test_sessions.py -k inactive",
     ),
     Mutant(
@@ -211,14 +211,14 @@ SIGNING_IN = (
     Mutant(
         "a revoked key is refused",
         KEYS,
-        "            ApiKey.revoked_at.is_(None),\n            or_",
-        "            or_",
+        "        ApiKey.revoked_at.is_(None),\n        or_",
+        "        or_",
         "tests/routes/test_api_keys.py -k revoked_key_is_refused",
     ),
     Mutant(
         "a key expires",
         KEYS,
-        "            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),\n",
+        '        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),\n',
         "",
         "tests/routes/test_api_keys.py -k expires",
     ),

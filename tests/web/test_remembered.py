@@ -179,6 +179,7 @@ def test_nothing_but_a_200_is_remembered(make_app: Callable[..., Flask], admin: 
     answers = [caller.get("/state") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [503, 200, 200]
     assert answers[1].json == answers[2].json == {"status": "good"}
+    assert ["ETag" in answer.headers for answer in answers] == [False, True, True]
 
 
 def test_only_those_share_a_scope_who_may_see_and_do_the_same() -> None:
