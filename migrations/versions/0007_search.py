@@ -90,7 +90,7 @@ def lines(rows: str, number: int) -> str:
     )
 
 
-# Whoever truncates customers has them alone, and waits here for whoever folds.
+# Whoever truncates customers has them alone, and waits for the changes that another is folding.
 NOTE_SEARCH_CHANGES = f"""
 CREATE OR REPLACE FUNCTION note_search_changes() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
@@ -104,7 +104,6 @@ BEGIN
             FROM ({lines("added", 1)} UNION ALL {lines("removed", -1)}) AS lines ({KEPT})
             GROUP BY month, status, text HAVING sum(number) <> 0;
     ELSE
-        PERFORM pg_advisory_xact_lock({FOLDING});
         DELETE FROM search_changes;
         DELETE FROM search_tallies;
     END IF;

@@ -4,7 +4,6 @@ from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.keys import KEYED
-from tests.mutants.lists import LISTS
 from tests.mutants.money import MONEY
 from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
@@ -17,7 +16,6 @@ MUTANTS = (
     *CONNECTED,
     *FRAUDULENT,
     *KEYED,
-    *LISTS,
     *MONEY,
     *NOTICES,
     *SEARCH,

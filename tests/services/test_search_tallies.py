@@ -19,6 +19,7 @@ from tests.searching import CROWD, NEW_YEAR, Person, add, changes, differences, 
 
 Connection = psycopg.Connection[Any]
 PATIENCE = 30
+WAITING = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 NEVER, SOON = 3600.0, 0.01
 PEOPLE = [
     Person(1, "Ada", "Lovelace", "ada@love.example", "+1 555 01", "A-1"),
@@ -169,15 +170,32 @@ def test_changes_are_folded_in_portions_the_oldest_first_and_not_while_few(
 
 
 def test_whoever_truncates_waits_for_whoever_folds(
-    people: None, connect: Callable[..., Connection], writer: Connection
+    people: None, sql: Connection, writer: Connection
 ) -> None:
     fold(writer)
-    other = connect()
+    truncating = "TRUNCATE customers CASCADE"
     with pytest.raises(errors.LockNotAvailable):
-        other.execute("TRUNCATE customers CASCADE")
+        sql.execute(truncating)
     writer.commit()
-    other.execute("TRUNCATE customers CASCADE")
-    assert list(numbers(other, TALLIED)) == [0]
+    sql.execute(truncating)
+    assert (differences(sql), list(numbers(sql, TALLIED))) == ([], [0])
+
+
+def test_whoever_counts_anew_waits_for_whoever_truncates(
+    people: None, sql: Connection, writer: Connection, connect: Callable[..., Connection]
+) -> None:
+    writer.execute("TRUNCATE customers CASCADE")
+    counter = connect()
+    counter.execute("SET lock_timeout = 0")
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(counter.execute, "SELECT recount_search_tallies()")
+        waits = wait_until(
+            lambda: sql.execute(WAITING, [counter.info.backend_pid]).fetchone() is not None,
+            PATIENCE,
+        )
+        writer.commit()
+        counting.result()
+    assert (waits, differences(sql), changes(sql)) == (True, [], 0)
 
 
 def test_the_tallies_are_right_at_every_instant_while_others_write_and_fold(
