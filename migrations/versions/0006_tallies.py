@@ -276,7 +276,7 @@ def downgrade() -> None:
     op.execute(RAISE_GENERATION.format(unless_raised="", is_raised=""))
     for table in FLAGS:
         op.execute(
-            f"CREATE TRIGGER raise_loans_generation AFTER INSERT OR TRUNCATE ON {table} "
+            f"CREATE OR REPLACE TRIGGER raise_loans_generation AFTER INSERT OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION raise_generation('loans')"
         )
     for table in ("tally_folds", "tally_changes", "tallies"):
