@@ -4,6 +4,7 @@ from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.keys import KEYED
+from tests.mutants.lists import LISTS
 from tests.mutants.money import MONEY
 from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
@@ -16,6 +17,7 @@ MUTANTS = (
     *CONNECTED,
     *FRAUDULENT,
     *KEYED,
+    *LISTS,
     *MONEY,
     *NOTICES,
     *SEARCH,
