@@ -17,6 +17,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
+from app.web.logs import Lines
+
 CERTIFICATE = Path(__file__).parent / "certificates" / "localhost.pem"
 ACCEPTED = "250 OK"
 
@@ -134,7 +136,7 @@ def logged() -> Iterator[io.StringIO]:
     """What the app made last writes to its log, as it stands there."""
     logger = logging.getLogger("app")
     # Beside its own there are pytest's, where the app was made by a fixture.
-    (handler,) = [each for each in logger.handlers if type(each) is logging.StreamHandler]
+    (handler,) = [each for each in logger.handlers if isinstance(each, Lines)]
     lines, level = io.StringIO(), logger.level
     logger.setLevel("INFO")
     former = handler.setStream(lines)
