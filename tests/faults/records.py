@@ -14,7 +14,10 @@ Rows = Mapping[str, list[str]]
 
 # Generations only ever grow: what a cache holds must not come to be of this moment again. Tallies
 # follow from the other tables, and where they stand depends on when they were folded.
-DERIVED = ("generations", "tallies", "tally_changes", "tally_folds")
+DERIVED = (
+    *("generations", "tallies", "tally_changes", "tally_folds"),
+    *("search_tallies", "search_changes"),
+)
 TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in DERIVED]
 MARK = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT.+|\\x[0-9a-f]+")
 NEW = "new"
