@@ -28,8 +28,9 @@ UNHURRIED = settings(deadline=None, max_examples=40)
 Strategy = st.SearchStrategy[Any]
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
-# Moments far enough from the ends of the calendar to be told in UTC, whatever their offset.
-OFFSETS = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
+# Moments far enough from the ends of the calendar to be told in UTC, whatever their offset: whole
+# minutes, as RFC 3339 has it. Python reads an offset of microseconds alone back as none at all.
+OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 MOMENTS = st.datetimes(
     datetime(2, 1, 1),  # noqa: DTZ001
     datetime(9998, 1, 1),  # noqa: DTZ001
