@@ -26,15 +26,17 @@ from app.services.along import Seen
 _AWAITED: tuple[ColumnElement[str], ...] = tuple(literal_column(f"'{each}'") for each in AWAITED)
 
 
-def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
+def must_fit_the_limit(customer: Customer, loan: Loan, debt: Decimal | None = None) -> None:
     """Raise CreditLimitExceeded unless `loan` fits beside the rest of the customer's debt.
 
-    The customer must be locked, or two loans may each find room for themselves alone.
+    The customer must be locked, or two loans may each find room for themselves alone. The rest is
+    asked for, unless it was read under this lock as `debt`.
     """
     if customer.credit_limit is None:
         return
-    (others,) = _debt_beside().rows({"customer_id": customer.id, "id": loan.id})
-    debt: Decimal = others.debt
+    if debt is None:
+        (others,) = _others().rows({"customer_id": customer.id, "id": loan.id})
+        debt = others.debt
     if debt + loan.amount > customer.credit_limit:
         available = max(customer.credit_limit - debt, Decimal("0.00"))
         raise CreditLimitExceeded(
@@ -42,12 +44,17 @@ def must_fit_the_limit(customer: Customer, loan: Loan) -> None:
         )
 
 
+def debt_beside(
+    customer_id: SQLColumnExpression[UUID], loan_id: SQLColumnExpression[UUID]
+) -> Select[Decimal]:
+    """What a customer owes and has applied for by all loans but one, whoever may see them."""
+    return _debt_of(customer_id).where(Loan.id != loan_id)
+
+
 @cache
-def _debt_beside() -> Reading:
-    """Of all the customer's loans but one, whoever may see them."""
-    return Reading(
-        _debt_of(bindparam("customer_id", type_=Uuid())).where(Loan.id != bindparam("id"))
-    )
+def _others() -> Reading:
+    customer_id, loan_id = (bindparam(name, type_=Uuid()) for name in ("customer_id", "id"))
+    return Reading(debt_beside(customer_id, loan_id))
 
 
 def _debt_of(customer_id: SQLColumnExpression[UUID]) -> Select[Decimal]:

@@ -1,10 +1,10 @@
-"""What the fraud rules may know of an application, gathered in one statement."""
+"""What is to be known of an application before it is judged, gathered in one statement."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -27,6 +27,7 @@ from app.models import Customer, Loan
 from app.reading import Reading
 from app.rules.fraud import Facts
 from app.services import domains
+from app.services.credit import debt_beside
 
 # Of a domain; beyond, the cache may know.
 COUNTED_AT_MOST = 100
@@ -63,8 +64,15 @@ class Application:
         ]
 
 
-def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
-    """The facts as they are now, of an application whose customer is locked.
+class Known(NamedTuple):
+    """The facts, and what the customer owes and has applied for beside the application."""
+
+    facts: Facts
+    debt: Decimal
+
+
+def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Known:
+    """What is known now of an application whose customer is locked.
 
     Of a new one every other application of the customer counts as made before it, even where the
     clock of another machine says later.
@@ -77,7 +85,7 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
     if domain and counted == COUNTED_AT_MOST:
         counted = domains.customers(domain)
     declared = [each for each in (row.declared_before, loan.first_income) if each is not None]
-    return Facts(
+    facts = Facts(
         amount=loan.amount,
         income=loan.income,
         applications=row.made + 1,
@@ -88,6 +96,7 @@ def gather(customer: Customer, loan: Loan, *, is_new: bool) -> Facts:
         customers_of_domain=counted,
         others_with_phone=row.others_with_phone,
     )
+    return Known(facts, row.debt)
 
 
 def _asked(
@@ -124,5 +133,6 @@ def _query() -> Reading:
         "declared_before": of.declared_before(bindparam("income_window", type_=Interval())),
         "customers_of_domain": func.cardinality(func.array(of_domain.scalar_subquery())),
         "others_with_phone": others.scalar_subquery(),
+        "debt": debt_beside(of.customer_id, of.id).scalar_subquery(),
     }
     return Reading(select(*(column.label(name) for name, column in columns.items())))

@@ -17,21 +17,27 @@ from app.rules.fraud import RULES, Facts, Finding
 from app.services import audit, facts, notices
 from app.services.access import with_customer, with_flags
 from app.services.actor import Actor
+from app.services.facts import Known
 
 REASON_LENGTH = 500
 NO_LONGER = "No longer found after an edit."
 FOUND_ANEW = "Found anew after an edit, with other numbers."
 
 
-def examine(actor: Actor, customer: Customer, loan: Loan) -> None:
-    """Ask every rule about a new application, and flag it when one finds something.
+def inquire(customer: Customer, loan: Loan) -> Known | None:
+    """What is known of a new application; None where no rule is on, which would ask.
 
     The customer must be locked, or two applications may each take themselves for the third.
     """
-    set_committed_value(loan, "fraud_flags", [])
     if not any(limit.is_on for limit in config.current().fraud.values()):
-        return
-    findings = _ask(RULES, facts.gather(customer, loan, is_new=True))
+        return None
+    return facts.gather(customer, loan, is_new=True)
+
+
+def examine(actor: Actor, loan: Loan, known: Known | None) -> None:
+    """Ask every rule about a new application, and flag it when one finds something."""
+    set_committed_value(loan, "fraud_flags", [])
+    findings = _ask(RULES, known.facts) if known else {}
     if findings:
         _add_flags(loan, findings.values())
         _move_to_flagged(actor, loan, findings.values())
@@ -52,7 +58,7 @@ def reexamine(
     asked = _that_read(changed)
     if not asked:
         return
-    findings = _ask(asked, known or facts.gather(customer, loan, is_new=False))
+    findings = _ask(asked, known or facts.gather(customer, loan, is_new=False).facts)
     cleared = _clear_outdated(loan, asked, findings)
     _add_flags(loan, findings.values())
     if findings or cleared:
@@ -86,7 +92,7 @@ def reexamine_open_applications(actor: Actor, customer: Customer, changed: Colle
     if not applications:
         return
     # Rules that read a customer's fields are told the same of each application.
-    known = facts.gather(customer, applications[0], is_new=False)
+    known = facts.gather(customer, applications[0], is_new=False).facts
     for loan in applications:
         of_loan = replace(known, amount=loan.amount, income=loan.income)
         reexamine(actor, customer, loan, changed, of_loan)

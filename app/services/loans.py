@@ -37,10 +37,11 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
             **values,
         )
         loan.risk_score = risk.score(**_scored(loan))
-        credit.must_fit_the_limit(borrower, loan)
+        known = fraud.inquire(borrower, loan)
+        credit.must_fit_the_limit(borrower, loan, known.debt if known else None)
         append(loan, LoanEvent(loan_id=loan.id, to_status=LoanStatus.PENDING, by=actor.id))
         audit.record(actor, "loan.applied", loan)
-        fraud.examine(actor, borrower, loan)
+        fraud.examine(actor, loan, known)
         decisions.approve_unseen(actor, loan)
     return loan
 

@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant(
         "the limit at application",
         "app/services/loans.py",
-        "        credit.must_fit_the_limit(borrower, loan)\n",
+        "        credit.must_fit_the_limit(borrower, loan, known.debt if known else None)\n",
         "",
         "tests/routes/test_loans.py -k limit",
     ),

@@ -25,7 +25,7 @@ FRAUDULENT = (
     Mutant(
         "fraud: a new application is examined",
         LOANS,
-        "        fraud.examine(actor, borrower, loan)\n",
+        "        fraud.examine(actor, loan, known)\n",
         "        loan.__dict__['fraud_flags'] = []\n",
         f"{ON_HTTP} -k large_amount",
     ),

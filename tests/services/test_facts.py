@@ -47,7 +47,8 @@ def facts_at(moment: datetime, customer: dict[str, Any], *, is_new: bool = True)
     """Of an application made at that moment."""
     loan = Loan(id=uuid4(), amount=Decimal(1), income=Decimal(1), created_at=moment)
     with transaction():
-        return facts.gather(db.session.get_one(Customer, UUID(customer["id"])), loan, is_new=is_new)
+        borrower = db.session.get_one(Customer, UUID(customer["id"]))
+        return facts.gather(borrower, loan, is_new=is_new).facts
 
 
 @pytest.mark.usefixtures("context")
@@ -104,7 +105,7 @@ def test_of_two_made_at_one_moment_the_id_says_which_came_first(
             )
             for loan in (first, second)
         ]
-    assert [each.declared_before for each in found] == [None, Decimal("1.00")]
+    assert [each.facts.declared_before for each in found] == [None, Decimal("1.00")]
 
 
 @pytest.mark.usefixtures("context")
