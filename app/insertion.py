@@ -65,7 +65,7 @@ def _statement(news: Sequence[New]) -> Statement:
             value = held.get(attribute, _UNSET)
             if value is _UNSET:
                 value = default()
-                setattr(new.record, attribute, value)
+                held[attribute] = value
             values[name] = form(value) if form else value
     return sql, values
 

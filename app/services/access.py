@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from app.db import db
 from app.errors import CustomerNotFound, LoanNotFound, PaymentNotFound
 from app.models import Customer, Entry, Journal, Loan, Payment
+from app.models.base import bare
 from app.reading import Reading
 from app.services.actor import Actor
 
@@ -59,7 +60,7 @@ def lock_customer(actor: Actor, ref: str) -> Customer:
     row = _locking(actor.is_staff, isinstance(key, UUID)).row(ref=key, actor_id=actor.id)
     if row is None:
         raise CustomerNotFound
-    return Customer(**row._asdict())
+    return bare(Customer, **row._asdict())
 
 
 def find_loan(actor: Actor, ref: str, *, lock: bool = False) -> Loan:

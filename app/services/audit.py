@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 
 from app.db import append
 from app.models import AuditEvent
-from app.models.base import Identified
+from app.models.base import Identified, bare
 from app.services.actor import Actor
 from app.services.listing import Listing
 from app.services.pages import Page
@@ -31,7 +31,8 @@ TRAIL = Listing(
 def record(actor: Actor, action: str, subject: Identified, **details: object) -> None:
     """Add one event to the transaction at work. `details` must never carry a secret."""
     append(
-        AuditEvent(
+        bare(
+            AuditEvent,
             actor_id=actor.id,
             actor_kind=actor.kind,
             action=action,

@@ -6,6 +6,7 @@ from typing import Any
 from app.db import append, transaction
 from app.errors import CustomerInactive, LoanNotEditable
 from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
+from app.models.base import bare
 from app.models.loan import EDITABLE
 from app.rules import risk
 from app.services import audit, credit, decisions, fraud
@@ -39,7 +40,8 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
         loan.risk_score = risk.score(**_scored(loan))
         known = fraud.inquire(borrower, loan)
         credit.must_fit_the_limit(borrower, loan, known.debt if known else None)
-        append(loan, LoanEvent(loan_id=loan.id, to_status=LoanStatus.PENDING, by=actor.id))
+        append(loan)
+        append(bare(LoanEvent, loan_id=loan.id, to_status=LoanStatus.PENDING, by=actor.id))
         audit.record(actor, "loan.applied", loan)
         fraud.examine(actor, loan, known)
         decisions.approve_unseen(actor, loan)
