@@ -44,7 +44,6 @@ LINES = (
     Line(
         "GET /loans/?status=…, cached beside uncached",
         calls.LIST,
-        at_least(3),
         beside=calls.LIST_UNCACHED,
         base="uncached",
     ),
@@ -69,7 +68,6 @@ LINES = (
     Line(
         "GET /reports/portfolio, cached",
         calls.WHOLE_REPORT,
-        at_least(3),
         beside=calls.WHOLE_REPORT_UNCACHED,
         base="uncached",
     ),

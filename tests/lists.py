@@ -35,9 +35,12 @@ APPEND_ONLY = frozenset(("payments", "audit_events"))
 
 
 class Book(World):
-    """A lender with more than two pages of each kind of record, of several people and days."""
+    """A lender with more than two pages of each kind of record, of several people and days.
 
-    def __init__(self, app: Flask) -> None:
+    All records there are, these and others, are spread over some days, unless that is left out.
+    """
+
+    def __init__(self, app: Flask, *, is_spread: bool = True) -> None:
         super().__init__(app)
         self.debt = self.applicant.make_customer(external_id="in debt")
         owed = self.applicant.make_loan(self.debt, amount="5000.00")
@@ -47,7 +50,8 @@ class Book(World):
             self._add_loan(number)
             self._add_money(number)
         self.records["customer"] = self.debt["id"]
-        spread(app)
+        if is_spread:
+            spread(app)
 
     def _add_people(self, number: int) -> None:
         user = self.lender.user(list(Role)[number % 3])

@@ -68,6 +68,9 @@ PROOFS = (
         "pytest tests/services/test_exact_under_load.py tests/services/test_any_statement.py",
         {"TALLY_SNAPSHOTS": "1000", "TALLY_EXAMPLES": "1000"},
     ),
+    Proof(
+        "No list reads a large table", "pytest tests/test_plans.py", {"PLANNED_LOANS": "1000000"}
+    ),
     Proof("Bad input is harmless", "tests.fuzz"),
     Proof("The access matrix is complete", "pytest tests/test_access_matrix.py"),
 )
