@@ -1,0 +1,182 @@
+"""What is asked of a large book is found by its indexes: no plan reads a large table through.
+
+PLANNED_LOANS says how large, of which a tenth are customers.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+
+from app import config, create_app
+from app.connections import PLANNING
+from tests.attacks import Route, query
+from tests.attacks import routes as all_routes
+from tests.conftest import disconnect, migrate, quiet
+from tests.figures import report
+from tests.filters import LISTED, LISTS
+from tests.lists import Book, cursor_to
+from tests.servers import TestServers
+
+LOANS = int(os.environ.get("PLANNED_LOANS", "20000"))
+LARGE = {
+    *("customers", "loans", "loan_events", "fraud_flags", "flag_clearances", "audit_events"),
+    *("payments", "journal", "entries", "accounts", "search_tallies", "kept_answers"),
+}
+PARAMETER = re.compile(r"%\((\w+)\)s")
+READ = [
+    route
+    for route in all_routes()
+    if route.method == "GET" and route.contract.credential.name == "REQUIRED"
+]
+DAYS = {"from": "2026-01-15", "to": "2026-03-03"}
+
+Asked = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def large(
+    servers: TestServers, environ: dict[str, str], worker_number: int
+) -> Iterator[tuple[Flask, Book]]:
+    """A service on a book of LOANS loans, and some records in it to ask for."""
+    name = f"plans_{worker_number}_test"
+    url = servers.create_database(name)
+    migrate(url)
+    env = {**os.environ, **environ, "DATABASE_URL": url, "APP_ENV": "development"}
+    size = ("--customers", str(LOANS // 10), "--loans", str(LOANS))
+    subprocess.run([sys.executable, "seed.py", *size], env=env, check=True, capture_output=True)
+    app = quiet(create_app(config.load({**environ, "DATABASE_URL": url, "CACHE_ENABLED": "off"})))
+    book = Book(app, is_spread=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    yield app, book
+    disconnect(app)
+    servers.drop_database(name)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """The SELECTs that reach the driver from now on, with their values."""
+    statements: list[Asked] = []
+    send = psycopg.Cursor.execute
+
+    def noting(cursor: Any, statement: Any, values: Any = None, **options: Any) -> Any:
+        if isinstance(statement, str) and statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            statements.append((statement, dict(values or {})))
+        return send(cursor, statement, values, **options)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+    return statements
+
+
+@pytest.fixture
+def read_through(large: tuple[Flask, Book]) -> Iterator[Callable[[list[Asked]], list[str]]]:
+    """The large tables that a plan of any of the statements reads through, with the statement."""
+    app, _ = large
+    url = app.extensions["settings"].database_url
+    options = " ".join(f"-c {name}={value}" for name, value in PLANNING.items())
+    with psycopg.connect(url, autocommit=True, options=options) as connection:
+
+        def found(statements: list[Asked]) -> list[str]:
+            return [
+                f"{table}: {statement}"
+                for statement, values in statements
+                for plan in _plans(connection, statement, values)
+                for table in sorted(_scanned(plan) & LARGE)
+            ]
+
+        yield found
+
+
+def _plans(connection: psycopg.Connection, statement: str, values: Any) -> Iterator[Any]:
+    """The plan for these values, and the one that is kept for any."""
+    yield _plan(connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", values))
+    numbers: dict[str, int] = {}
+    kept = PARAMETER.sub(
+        lambda name: f"${numbers.setdefault(name[1], len(numbers) + 1)}", statement
+    )
+    if connection.info.server_version >= 160_000:
+        yield _plan(connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {kept}"))
+
+
+def _plan(cursor: psycopg.Cursor[Any]) -> Any:
+    (row,) = cursor.fetchall()
+    return row[0]
+
+
+def _scanned(plan: Any) -> set[str]:
+    """The tables that any step of it reads from the first row to the last."""
+    if isinstance(plan, list):
+        return {table for each in plan for table in _scanned(each)}
+    if not isinstance(plan, dict):
+        return set()
+    found = {table for each in plan.values() for table in _scanned(each)}
+    return found | ({plan["Relation Name"]} if plan.get("Node Type") == "Seq Scan" else set())
+
+
+def each(wanted: list[Route]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("route", wanted, ids=str)
+
+
+def test_a_table_that_is_read_through_is_seen(
+    read_through: Callable[[list[Asked]], list[str]],
+) -> None:
+    assert read_through([("SELECT sum(amount) FROM loans", {})])
+    assert not read_through([("SELECT amount FROM loans WHERE id = gen_random_uuid()", {})])
+
+
+@each(LISTS)
+def test_no_list_reads_a_large_table_through(
+    large: tuple[Flask, Book],
+    asked: list[Asked],
+    read_through: Callable[[list[Asked]], list[str]],
+    route: Route,
+) -> None:
+    _, book = large
+    questions = [{}, *LISTED[route.rule.endpoint].questions(book)]
+    for caller in (book.admin, book.applicant):
+        for question in questions:
+            first = book.send(route, caller=caller, query_string=query(page_size=1, **question))
+            if "next" in first.headers.get("Link", ""):
+                cursor = {"page": 2, "cursor": cursor_to("next", first)}
+                for place in (cursor, {"page": LOANS // 40}):
+                    told = query(page_size=1, **place, **question)
+                    book.send(route, caller=caller, query_string=told)
+    assert len(asked) >= len(questions)
+    assert read_through(asked) == []
+    report("Lists read no large table through", loans=LOANS)
+
+
+@each([route for route in READ if route not in LISTS])
+def test_nothing_else_that_is_read_does(
+    large: tuple[Flask, Book],
+    asked: list[Asked],
+    read_through: Callable[[list[Asked]], list[str]],
+    route: Route,
+) -> None:
+    _, book = large
+    days = query(**DAYS) if "from" in route.query_fields else ""
+    for question in ("", days):
+        assert book.send(route, query_string=question).status_code == 200
+    assert asked
+    assert read_through(asked) == []
+
+
+@pytest.mark.parametrize("q", ["a", "an", "ann", "anna", "0175", "@", "nobody has this", "é%_"])
+def test_no_search_does(
+    large: tuple[Flask, Book],
+    asked: list[Asked],
+    read_through: Callable[[list[Asked]], list[str]],
+    q: str,
+) -> None:
+    _, book = large
+    for status in ({}, {"status": "INACTIVE"}):
+        assert book.admin.get(f"/customers/?{query(q=q, **status)}").status_code == 200
+    assert asked
+    assert read_through(asked) == []
