@@ -65,6 +65,8 @@ AWAITED = (LoanStatus.PENDING, LoanStatus.FLAGGED, LoanStatus.APPROVED)
 STATUSES = ", ".join(f"'{status}'" for status in LoanStatus)
 MOST = "999999999999.99"
 FLAGGED = text("open_flags > 0")
+# As written in queries, or plans would not know them for the same.
+OWED = text("status IN ('PENDING', 'FLAGGED', 'APPROVED', 'ACTIVE')")
 
 
 class Loan(Versioned, Timestamped, Base):
@@ -115,6 +117,8 @@ class Loan(Versioned, Timestamped, Base):
             *("status", "risk_score", "amount"),
             postgresql_include=["open_flags", "created_at", "id"],
         ),
+        # What a customer owes or asks for, past what is paid, rejected and withdrawn.
+        Index("ix_loans_owed", "customer_id", postgresql_where=OWED),
         Index("ix_loans_flagged", "created_at", "id", postgresql_where=FLAGGED),
         Index("ix_loans_flagged_by_status", "status", "created_at", "id", postgresql_where=FLAGGED),
     )

@@ -23,6 +23,7 @@ from app.reading import Reading
 from app.services.along import Seen
 
 # As literals: a list of parameters would have to be written out for each statement.
+_ACTIVE: ColumnElement[str] = literal_column(f"'{LoanStatus.ACTIVE}'")
 _AWAITED: tuple[ColumnElement[str], ...] = tuple(literal_column(f"'{each}'") for each in AWAITED)
 
 
@@ -59,9 +60,10 @@ def _others() -> Reading:
 
 def _debt_of(customer_id: SQLColumnExpression[UUID]) -> Select[Decimal]:
     committed = func.sum(Loan.amount).filter(Loan.status.in_(_AWAITED))
-    owed = func.sum(Loan.outstanding).filter(Loan.status == LoanStatus.ACTIVE)
+    owed = func.sum(Loan.outstanding).filter(Loan.status == _ACTIVE)
     debt = func.coalesce(committed, 0) + func.coalesce(owed, 0)
-    return select(debt.label("debt")).where(Loan.customer_id == customer_id)
+    counted = Loan.status.in_((*_AWAITED, _ACTIVE))  # for the index of those
+    return select(debt.label("debt")).where(Loan.customer_id == customer_id, counted)
 
 
 def _balance() -> Select[*tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Indexes that follow the filters of the lists of loans and of the audit trail."""
+"""Indexes that follow the filters of the lists of loans and of the audit trail, and of debts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,6 +15,9 @@ ADDED = {
     ),
     "ix_loans_status_risk_score_amount": (
         "loans (status, risk_score, amount) INCLUDE (open_flags, created_at, id)"
+    ),
+    "ix_loans_owed": (
+        "loans (customer_id) WHERE status IN ('PENDING', 'FLAGGED', 'APPROVED', 'ACTIVE')"
     ),
     "ix_loans_flagged": "loans (created_at, id) WHERE open_flags > 0",
     "ix_loans_flagged_by_status": "loans (status, created_at, id) WHERE open_flags > 0",
