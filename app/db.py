@@ -15,11 +15,13 @@ from typing import Any, cast
 import psycopg
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.pq import TransactionStatus
 from sqlalchemy import (
     Connection,
     DateTime,
     MetaData,
     Numeric,
+    Pool,
     PoolProxiedConnection,
     event,
     make_url,
@@ -66,8 +68,9 @@ _EACH = "after each commit"
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What the transaction at work has yet to do: after its commit, and before."""
+    """The transaction's connection, and what is yet to be done: after its commit, and before."""
 
+    lent: PoolProxiedConnection
     hooks: list[Hook]
     new: list[New]
 
@@ -83,10 +86,9 @@ def transaction() -> Iterator[None]:
     session = db.session()
     if _OPEN in session.info:
         raise RuntimeError("transaction() does not nest: call a private helper instead")
-    work = _Work([], [])
     around: _Work | None = session.info.get(_WHOLE)
-    with _begun(session) if around is None else _step(session):
-        session.info[_OPEN] = work
+    with _begun(session) if around is None else _step(session) as lent:
+        work = session.info[_OPEN] = _Work(lent, [], [])
         try:
             yield
             flush()
@@ -107,13 +109,13 @@ def whole() -> Iterator[None]:
     session = db.session()
     if _OPEN in session.info or _WHOLE in session.info:
         raise RuntimeError("whole() goes around transaction(), once")
-    work = session.info[_WHOLE] = _Work([], [])
-    try:
-        with _begun(session):
+    with _begun(session) as lent:
+        work = session.info[_WHOLE] = _Work(lent, [], [])
+        try:
             yield
             flush()
-    finally:
-        del session.info[_WHOLE]
+        finally:
+            del session.info[_WHOLE]
     _run_all(work.hooks)
 
 
@@ -139,8 +141,19 @@ def flush() -> None:
     session, work = db.session(), _at_work()
     session.flush()
     for statement, values in statements(work.new):
-        send(session.connection().connection, statement, values)
+        send(work.lent, statement, values)
     work.new.clear()
+
+
+def lent() -> PoolProxiedConnection | None:
+    """The connection that the session has; None where it has none."""
+    if not db.session.registry.has():
+        return None
+    session = db.session()
+    work: _Work | None = session.info.get(_OPEN, session.info.get(_WHOLE))
+    if work is not None:
+        return work.lent
+    return session.connection().connection if session.in_transaction() else None
 
 
 def send(
@@ -204,6 +217,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         "hide_parameters": True,
         "pool_timeout": settings.database_pool_timeout,
         "pool_use_lifo": True,
+        "pool_reset_on_return": None,  # see _roll_back_what_is_open
         "connect_args": connections.arguments(settings),
     }
     db.init_app(app)
@@ -221,14 +235,15 @@ def _at_work() -> _Work:
 
 
 @contextmanager
-def _begun(session: Session) -> Iterator[None]:
+def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
     session.rollback()
     try:
-        send(session.connection().connection, BEGIN, prepare=False)
+        lent = session.connection().connection
+        send(lent, BEGIN, prepare=False)
         settings = config.current()
         if settings.database_behind_pgbouncer:
             session.connection().execute(connections.set_limits(settings))
-        yield
+        yield lent
         session.commit()
     except BaseException:
         session.rollback()
@@ -237,10 +252,10 @@ def _begun(session: Session) -> Iterator[None]:
 
 
 @contextmanager
-def _step(session: Session) -> Iterator[None]:
+def _step(session: Session) -> Iterator[PoolProxiedConnection]:
     session.expire_all()
     with session.begin_nested():
-        yield
+        yield session.connection().connection  # for whose sake there is a savepoint from now on
 
 
 def _run_all(hooks: Iterable[Hook]) -> None:
@@ -249,6 +264,13 @@ def _run_all(hooks: Iterable[Hook]) -> None:
             hook()
         except Exception:
             log.exception("a hook after the commit failed")
+
+
+@event.listens_for(Pool, "reset")
+def _roll_back_what_is_open(driver: psycopg.Connection, *_: object) -> None:
+    """Nothing is, as a rule, and to ask the driver to roll that back takes longer than to look."""
+    if driver.pgconn.transaction_status != TransactionStatus.IDLE:
+        driver.rollback()
 
 
 @event.listens_for(Session, "before_flush")

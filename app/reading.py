@@ -14,7 +14,7 @@ from sqlalchemy import BindParameter, Select, bindparam, literal_column
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import visitors
 
-from app.db import db, send
+from app.db import db, lent, send
 from app.refusals import translated
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -42,9 +42,8 @@ class Reading:
         What is not `is_prepared` is planned anew for its values. Raises DatabaseAway, DatabaseBusy.
         """
         asked: dict[str, object] = {**self._fixed, **values}
-        session = db.session() if db.session.registry.has() else None
-        if session is not None and session.in_transaction():
-            found = send(session.connection().connection, self.sql, asked).fetchall()
+        if (of_session := lent()) is not None:
+            found = send(of_session, self.sql, asked).fetchall()
         else:
             found = self._found_alone(asked, None if is_prepared else False)
         return list(map(self._row, found))

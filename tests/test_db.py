@@ -1,7 +1,7 @@
 """Transactions: one a service call, nothing written outside, refusals by constraint name."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -504,3 +504,15 @@ def test_what_was_left_to_flush_is_no_part_of_the_next_step() -> None:
             step()
         db.session.expunge_all()
     assert seen_elsewhere() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_what_somebody_left_open_is_rolled_back_before_another_gets_the_connection() -> None:
+    with closing(db.engine.raw_connection()) as left:
+        driver = left.driver_connection
+        driver.execute("BEGIN")
+        driver.execute("CREATE TEMPORARY TABLE left_open ()")
+    with closing(db.engine.raw_connection()) as lent:
+        assert lent.driver_connection is driver
+        asked = driver.execute("SELECT to_regclass('left_open')")
+        assert asked.fetchone() == (None,)
