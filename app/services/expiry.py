@@ -21,7 +21,8 @@ KEPT_UNTIL: tuple[InstrumentedAttribute[datetime], ...] = (
 def forget_expired() -> int:
     """Delete sessions, counts of failures and kept answers whose time is over; how many rows.
 
-    AT_ONCE rows a transaction: however many a day has left, none of them takes too long.
+    AT_ONCE rows a transaction: however many a day has left, none of them takes too long. Others may
+    do the same meanwhile: each row is deleted once, and nobody waits for another.
     """
     return sum(number for until in KEPT_UNTIL for number in _deleted(until, now()))
 
@@ -29,8 +30,8 @@ def forget_expired() -> int:
 def _deleted(until: InstrumentedAttribute[datetime], at: datetime) -> Iterator[int]:
     """How many rows were deleted each time, until none is left."""
     key = inspect(until.class_).primary_key
-    expired = select(*key).where(until <= at).limit(AT_ONCE)
-    statement = delete(until.class_).where(tuple_(*key).in_(expired)).returning(until)
+    expired = select(*key).where(until <= at).limit(AT_ONCE).with_for_update(skip_locked=True).cte()
+    statement = delete(until.class_).where(tuple_(*key).in_(select(expired))).returning(until)
     number = AT_ONCE
     while number == AT_ONCE:
         with transaction():
