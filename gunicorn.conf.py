@@ -13,6 +13,7 @@ from gunicorn.workers.base import Worker
 
 if TYPE_CHECKING:
     from app.background import Background
+    from app.queue import Queue
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -37,9 +38,9 @@ loglevel = os.environ.get("GUNICORN_LOGLEVEL", "warning")
 # Signals do all that is needed; the socket would lie in $HOME and have to be guarded.
 control_socket_disable = True
 
-# What a worker that ends waits for a mail under way; most take less. It counts among the 25 s. What
-# it was folding meanwhile, another worker folds.
-LAST_MAIL_SECONDS = 5.0
+# What a worker that ends waits for a mail under way, and for an import to reach a checkpoint; most
+# take less. It counts among the 25 s. What it was folding meanwhile, another worker folds.
+LAST_MAIL_SECONDS = LAST_LINES_SECONDS = 5.0
 LAST_FOLD_SECONDS = 0.5
 
 # An application makes some thousand; Python would look after every 700.
@@ -73,7 +74,7 @@ def post_fork(_server: Arbiter, _worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Have sent and folded what a worker that was killed left, without waiting for it.
+    """Have done what a worker that was killed left, without waiting for it.
 
     What was loaded is there to stay: the collector of garbage need not look at it again, and for
     what requests leave behind it need not come several times in each.
@@ -81,14 +82,15 @@ def post_worker_init(worker: Worker) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    for name in ("notices", "tallies"):
+    for name in ("notices", "tallies", "queue"):
         if background := _background(worker, name):
             background.wake()
 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
     """Let the mail under way be written down as sent, or the next worker sends it again."""
-    for name, seconds in (("tallies", LAST_FOLD_SECONDS), ("notices", LAST_MAIL_SECONDS)):
+    last = {"queue": LAST_LINES_SECONDS, "tallies": LAST_FOLD_SECONDS, "notices": LAST_MAIL_SECONDS}
+    for name, seconds in last.items():
         if background := _background(worker, name):
             background.close(within=seconds)
 
@@ -106,8 +108,8 @@ def on_exit(_server: Arbiter) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _background(worker: Worker, name: str) -> "Background | None":
+def _background(worker: Worker, name: str) -> "Background | Queue | None":
     """None for a worker that did not load the app, as its copy in the master never does."""
     app = getattr(worker, "wsgi", None)
-    background: Background | None = getattr(app, "extensions", {}).get(name)
+    background: Background | Queue | None = getattr(app, "extensions", {}).get(name)
     return background

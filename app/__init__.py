@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from flask_cors import CORS
 
-    from app import cache, cli, config, db
+    from app import cache, cli, config, db, queue
     from app.routes import blueprints
     from app.services import notices, tallies
     from app.web import logs, metrics, problems, tokens
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.debug = settings.debug
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    for part in (db, cache, tokens, logs):
+    for part in (db, cache, queue, tokens, logs):
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)

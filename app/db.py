@@ -207,6 +207,11 @@ def answers() -> bool:
     return True
 
 
+def disown() -> None:
+    """Let go of connections that this process was forked with: they are its parent's."""
+    db.engine.dispose(close=False)
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
     app.config["SQLALCHEMY_DATABASE_URI"] = url

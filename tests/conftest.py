@@ -207,7 +207,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def quiet(app: Flask) -> Flask:
     """Without its own threads, which would meet `sweep` and the next test in the database."""
-    for background in ("notices", "tallies"):
+    for background in ("notices", "tallies", "queue"):
         app.extensions[background].close()
     return app
 

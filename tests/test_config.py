@@ -109,6 +109,29 @@ def test_the_policy_may_approve_whatever_an_admin_may() -> None:
     assert str(settings.auto_approve_risk_below) == "0.75"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://h",
+        "redis://user:p%3Bss@h:6380/1",
+        "rediss://h/0",
+        "rediss://h/0?ssl_ca_certs=/etc/ca.pem&ssl_check_hostname=true",
+    ],
+)
+def test_celery_speaks_to_the_redis_that_is_named(url: str) -> None:
+    settings = {"CELERY_BROKER_URL": url, "USE_CELERY": "true"}
+    assert config.load({**MINIMAL, **settings}).broker_url == url
+
+
+def test_celery_speaks_to_the_redis_there_is_when_none_is_named() -> None:
+    assert config.load({**MINIMAL, "USE_CELERY": "true"}).broker_url == MINIMAL["REDIS_URL"]
+
+
+def test_a_process_by_itself_leaves_nothing_to_workers() -> None:
+    assert config.load(MINIMAL).use_celery is False
+
+
 @pytest.mark.parametrize("environment", list(Environment))
 def test_only_production_asks_for_the_command_line_for_its_first_admin(
     environment: Environment,
@@ -141,6 +164,12 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
         {"REDIS_URL": "redis://h:99999/0"},
         {"REDIS_URL": "redis://h:port/0"},
         {"REDIS_URL": "redis://h?db=first"},
+        {"CELERY_BROKER_URL": "amqp://h"},
+        {"CELERY_BROKER_URL": "unix:///redis.sock", "USE_CELERY": "true"},
+        {"CELERY_BROKER_URL": "redis://h/0?db=1", "USE_CELERY": "true"},
+        {"CELERY_BROKER_URL": "redis://h/0;redis://other/0", "USE_CELERY": "true"},
+        {"REDIS_URL": "redis://h/0?socket_timeout=1", "USE_CELERY": "true"},
+        {"USE_CELERY": "perhaps"},
         {"AUTO_APPROVE_BELOW": "1e5"},
         {"AUTO_APPROVE_BELOW": "10_000"},
         {"AUTO_APPROVE_BELOW": "0.001"},

@@ -25,9 +25,12 @@ MAY_IMPORT = {
         "cache",
         "mail",
         "background",
+        "queue",
         "errors",
         "config",
     },
+    "tasks": {"tasks", "queue", "services", "db", "errors", "config"},
+    "queue": {"queue", "background", "cache", "errors", "config"},
     "models": {"models", "errors", "db", "refusals"},
     "rules": {"rules"},
     "local": {"local"},
@@ -97,6 +100,21 @@ def test_only_config_reads_the_environment() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")
     }
     assert reading == {"config/__init__.py"}
+
+
+def test_only_the_broker_and_the_tasks_know_celery() -> None:
+    knowing = {
+        str(module.relative_to(APP))
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for name in (getattr(node, "module", None), *(each.name for each in node.names))
+        if name and name.partition(".")[0] in ("celery", "kombu", "billiard")
+    }
+    assert {module for module in knowing if not module.startswith("tasks/")} == {
+        "queue/__init__.py",  # for a type
+        "queue/broker.py",
+    }
 
 
 def test_schemas_take_only_enumerations_from_the_models() -> None:

@@ -12,6 +12,7 @@ from flask import current_app
 from marshmallow import ValidationError
 
 from app.config.variables import (
+    BROKER_URL,
     DEVELOPMENT_SECRET,
     FRAUD_VARIABLES,
     SCHEMA,
@@ -56,6 +57,9 @@ class Settings:
     database_statement_timeout_ms: int
     database_behind_pgbouncer: bool
     redis_timeout: float
+    use_celery: bool
+    celery_broker_url: str
+    celery_pulse_file: str
     log_level: str
     api_key_header: str
     allow_self_registration: bool
@@ -93,6 +97,11 @@ class Settings:
         """Whether strangers reach this environment: staging and production."""
         return self.app_env in (Environment.STAGING, Environment.PRODUCTION)
 
+    @property
+    def broker_url(self) -> str:
+        """The Redis that Celery's messages go through."""
+        return self.celery_broker_url or self.redis_url
+
 
 VARIABLES = tuple(name.upper() for name in SCHEMA().fields)
 
@@ -113,7 +122,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values.setdefault("bootstrap_by_registration", values["app_env"] != Environment.PRODUCTION)
     values["fraud"] = {name: values.pop(variable) for variable, name in FRAUD_VARIABLES.items()}
     settings = Settings(**values)
-    if reasons := _dangers(settings):
+    if reasons := [*_contradictions(settings), *_dangers(settings)]:
         raise UnsafeSettings(_refusal(reasons))
     return settings
 
@@ -122,6 +131,15 @@ def current() -> Settings:
     """The settings of the application at work."""
     settings: Settings = current_app.extensions["settings"]
     return settings
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    if settings.use_celery and not BROKER_URL.fullmatch(settings.broker_url):
+        return [
+            "CELERY_BROKER_URL, or REDIS_URL in its place: Celery takes redis://…/database or "
+            "rediss://…/database, with no options but those of TLS (ssl_…)."
+        ]
+    return []
 
 
 def _dangers(settings: Settings) -> list[str]:

@@ -69,6 +69,10 @@ def _redis_url(value: str) -> None:
         raise ValidationError(str(error)) from None
 
 
+# What Redis's client and Celery's both read alike: no options but those of TLS.
+BROKER_URL = re.compile(r"rediss?://[^?#;\s]*(\?ssl_\w+=[^&#;\s]*(&ssl_\w+=[^&#;\s]*)*)?", re.ASCII)
+
+
 class _Domains(fields.Field[frozenset[str]]):
     """A comma-separated list of domains, in the spelling that addresses are stored in."""
 
@@ -119,6 +123,9 @@ class _Variables(Schema):
     database_statement_timeout_ms = _whole(10_000, 1, 600_000)
     database_behind_pgbouncer = fields.Boolean(load_default=False)
     redis_timeout = fields.Float(load_default=0.05, validate=Range(0.001, 5))
+    use_celery = fields.Boolean(load_default=False)
+    celery_broker_url = fields.String(load_default="", validate=_redis_url)
+    celery_pulse_file = fields.String(load_default="")
     log_level = fields.String(
         load_default="INFO", validate=OneOf(("DEBUG", "INFO", "WARNING", "ERROR"))
     )

@@ -1,4 +1,5 @@
-"""One JSON line an event: the request's id on each, a line for every request, nothing personal."""
+"""One JSON line an event: its request's or task's id on each, a line for every request, nothing
+personal."""
 
 import logging
 import re
@@ -12,13 +13,15 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, g, has_app_context, request
 
 from app.config import Settings
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = logging.getLogger(__name__)
 _root = logging.getLogger("app")
+# Celery's own, for what is amiss with it: all else has a line of ours.
+BESIDE = ("celery", "kombu", "multiprocessing")
 
 
 class Lines(logging.StreamHandler[TextIO]):
@@ -97,7 +100,7 @@ def configure(level: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_request_id,
+        _add_id,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -112,9 +115,14 @@ def configure(level: str) -> None:
     _root.handlers = [handler]
     _root.propagate = False
     _root.setLevel(level)
+    for name in BESIDE:
+        beside = logging.getLogger(name)
+        beside.handlers = [handler]
+        beside.propagate = False
+        beside.setLevel(max(_root.level, logging.WARNING))
 
 
-def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    if has_request_context() and "request_id" in g:
-        event["request_id"] = g.request_id
+def _add_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    if has_app_context():
+        event |= {name: g.get(name) for name in ("request_id", "task_id") if name in g}
     return event

@@ -87,7 +87,7 @@ def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Faili
 
 
 service = create_app()
-for background in ("notices", "tallies"):
+for background in ("notices", "tallies", "queue"):
     service.extensions[background].close()
 
 

@@ -11,6 +11,7 @@ from tests.mutants.notices import NOTICES
 from tests.mutants.search import SEARCH
 from tests.mutants.signing_in import SIGNING_IN
 from tests.mutants.tallies import TALLIES
+from tests.mutants.workers import WORKERS
 
 MUTANTS = (
     *CACHING,
@@ -23,6 +24,7 @@ MUTANTS = (
     *SEARCH,
     *SIGNING_IN,
     *TALLIES,
+    *WORKERS,
     Mutant(
         "the customer's lock, found by ref",
         "app/services/access.py",

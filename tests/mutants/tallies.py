@@ -263,8 +263,8 @@ TALLIES = (
     Mutant(
         "folding: at a worker's start",
         "gunicorn.conf.py",
-        'for name in ("notices", "tallies"):\n        if',
-        'for name in ("notices",):\n        if',
+        'for name in ("notices", "tallies", "queue"):',
+        'for name in ("notices", "queue"):',
         f"{FOLDING} -k at_its_start",
     ),
     Mutant(

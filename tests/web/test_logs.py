@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from flask import Flask, g
 
 from app.web import logs
 from tests.factories import Caller
@@ -18,11 +19,12 @@ Configure = Callable[..., None]
 @pytest.fixture
 def configure() -> Iterator[Configure]:
     """Have the log written at a level; afterwards as it was."""
-    logger = logging.getLogger("app")
-    handlers, level, propagates = logger.handlers, logger.level, logger.propagate
+    loggers = [logging.getLogger(name) for name in ("app", *logs.BESIDE)]
+    before = [(logger, logger.handlers, logger.level, logger.propagate) for logger in loggers]
     yield logs.configure
-    logger.handlers, logger.propagate = handlers, propagates
-    logger.setLevel(level)
+    for logger, handlers, level, propagates in before:
+        logger.handlers, logger.propagate = handlers, propagates
+        logger.setLevel(level)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -95,3 +97,29 @@ def test_a_line_is_written_at_once(anyone: Caller, configure: Configure) -> None
         handler.setStream(Buffered())
     anyone.get("/healthz")
     assert flushed[-1].endswith("}\n")
+
+
+def test_what_is_amiss_with_celery_is_a_line_like_ours(
+    configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("INFO")
+    for name in ("celery.worker.consumer", "kombu.transport.redis", "multiprocessing"):
+        logging.getLogger(name).info("all is well")
+        logging.getLogger(name).warning("lost")
+    told = [(line["logger"], line["event"], line["level"]) for line in lines(capsys)]
+    assert told == [
+        ("celery.worker.consumer", "lost", "warning"),
+        ("kombu.transport.redis", "lost", "warning"),
+        ("multiprocessing", "lost", "warning"),
+    ]
+
+
+def test_what_a_task_logs_carries_its_id(
+    app: Flask, configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("INFO")
+    with app.app_context():
+        g.task_id = "of the task"
+        logging.getLogger("app.services").info("done")
+    (line,) = lines(capsys)
+    assert (line["task_id"], "request_id" in line) == ("of the task", False)
