@@ -20,7 +20,7 @@ PATIENCE = 20
 LISTEN = "0A"
 SHARED = Path("/tmp")  # noqa: S108  looked at, not written to
 # What our programs would write there in spite of TMPDIR; other programs may come and go.
-OURS = re.compile(r"\.s\.PGSQL|gunicorn|postgres|valkey")
+OURS = re.compile(r"\.s\.PGSQL|celery|gunicorn|postgres|pymp|valkey")
 
 
 def ports_of(record: Path) -> list[int]:

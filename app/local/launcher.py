@@ -1,4 +1,4 @@
-"""`make run`: the servers, the migrations, the demo data, and gunicorn until it is told to stop."""
+"""`make run`: the servers, migrations, demo data, and gunicorn and a worker until told to stop."""
 
 import http.client
 import shutil
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,10 @@ FORMER_SECONDS = 10
 STEP_SECONDS = 600
 # Longer than gunicorn's own graceful_timeout, after which it ends its workers itself.
 GUNICORN_SIGNALS = ((signal.SIGTERM, 30.0), (signal.SIGQUIT, 5.0))
+# Time for an import to reach a checkpoint, and for a mail under way.
+WORKER_SIGNALS = ((signal.SIGTERM, 15.0), (signal.SIGQUIT, 5.0))
+WORKER = ("--quiet", "-A", "celery_app", "worker", "--beat", "--without-gossip", "--without-mingle")
+OFF = ("0", "f", "false", "n", "no", "off")
 WATCH_SECONDS = 0.2
 READY = """
 The loan service is ready: {url}
@@ -31,6 +36,15 @@ The loan service is ready: {url}
 Ctrl-C stops it. The data stay in .local/.
 """
 LOGIN = "  Log in as   admin@loanapp.com / admin123\n"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A part of the service in processes of its own, and how it is ended."""
+
+    name: str
+    child: Child
+    signals: Sequence[tuple[signal.Signals, float]]
 
 
 def run(project: Path) -> int:
@@ -58,15 +72,19 @@ def _serve(project: Path, folder: Folder, environment: dict[str, str]) -> None:
         environment |= urls(servers)
         folder.record({name: environment[name] for name in EMBEDDED})
         environment.setdefault("PROMETHEUS_MULTIPROC_DIR", str(_fresh_metrics_folder(folder)))
+        environment.setdefault("USE_CELERY", "true")
         _migrate(project, folder, environment)
         gunicorn = _start_gunicorn(project, environment)
+        programs = [Program("gunicorn", gunicorn, GUNICORN_SIGNALS)]
         try:
             _seed(project, environment)  # while gunicorn comes up
             _await_health(gunicorn, host, port)
+            if environment["USE_CELERY"].lower() not in OFF:
+                programs.append(_start_worker(project, environment))  # nobody waits for it
             say(READY.format(url=_base_url(host, port), login=_login(environment)))
-            _watch(gunicorn, servers)
+            _watch(programs, servers)
         finally:
-            gunicorn.end(*GUNICORN_SIGNALS)
+            _end(programs)
 
 
 def stop_on_signals() -> None:
@@ -149,6 +167,14 @@ def _start_gunicorn(project: Path, environment: Mapping[str, str]) -> Child:
     return Child(command, death_signal=signal.SIGQUIT, env=environment, cwd=project)
 
 
+def _start_worker(project: Path, environment: Mapping[str, str]) -> Program:
+    """Celery's worker, with beat beside it. What it counts is not gunicorn's to sum up."""
+    env = {k: value for k, value in environment.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
+    command = [sys.executable, "-m", "celery", *WORKER]
+    child = Child(command, death_signal=signal.SIGQUIT, env=env, cwd=project)
+    return Program("the worker", child, WORKER_SIGNALS)
+
+
 def _await_health(gunicorn: Child, host: str, port: int) -> None:
     healthy = wait_until(
         lambda: gunicorn.poll() is not None or answers_healthz(host, port), READY_SECONDS
@@ -168,15 +194,25 @@ def answers_healthz(host: str, port: int) -> bool:
     return False
 
 
-def _watch(gunicorn: Child, servers: Sequence[Server]) -> None:
+def _watch(programs: Sequence[Program], servers: Sequence[Server]) -> None:
     """Never returns: KeyboardInterrupt ends it, or the death of a child."""
     while True:
-        if (code := gunicorn.poll()) is not None:
-            raise LocalError(f"gunicorn ended by itself (code {code}); its last words stand above.")
+        for program in programs:
+            if (code := program.child.poll()) is not None:
+                end = f"ended by itself (code {code}); its last words stand above."
+                raise LocalError(f"{program.name} {end}")
         for server in servers:
             if not server.is_running:
                 raise LocalError(server.obituary("ended by itself"))
         time.sleep(WATCH_SECONDS)
+
+
+def _end(programs: Sequence[Program]) -> None:
+    """All at once, each in its own time."""
+    for program in programs:
+        program.child.send(program.signals[0][0])
+    for program in programs:
+        program.child.end(*program.signals)
 
 
 def is_development(environment: Mapping[str, str]) -> bool:

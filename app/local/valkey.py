@@ -10,6 +10,7 @@ from app.local.folder import Folder
 from app.local.processes import Child
 from app.local.server import LOOPBACK, Server
 
+# volatile-lru: what has an end, as all of the cache has, makes room. Celery's messages have none.
 CONFIG = """\
 bind 127.0.0.1
 port {port}

@@ -27,6 +27,17 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"ok"]
 """
+# Shadows the package of that name, as the launcher calls it.
+CELERY = """
+import os, signal, sys
+def end(*_):
+    print("worker ended in order", flush=True)
+    raise SystemExit
+signal.signal(signal.SIGTERM, end)
+print("worker:", *sys.argv[1:], "PROMETHEUS_MULTIPROC_DIR" in os.environ, flush=True)
+while True:
+    signal.pause()
+"""
 
 
 NUMBERS = count()
@@ -149,6 +160,7 @@ def make_project(path: Path) -> Path:
     (path / "wsgi.py").write_text(WSGI)
     (path / "alembic.py").write_text("print('migrated')\n")
     (path / "seed.py").write_text("import sys; print('seeded', *sys.argv[1:])\n")
+    (path / "celery.py").write_text(CELERY)
     (path / "gunicorn.conf.py").write_text((ROOT / "gunicorn.conf.py").read_text())
     return path
 
@@ -170,7 +182,8 @@ def environment() -> dict[str, str]:
     """No settings of the machine, and a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    settings = {"DATABASE_URL", "REDIS_URL", "APP_ENV", "HOST", "PROMETHEUS_MULTIPROC_DIR"}
+    servers = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "USE_CELERY"}
+    settings = {*servers, "APP_ENV", "HOST", "PROMETHEUS_MULTIPROC_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
     return {**inherited, "PORT": str(port)}
 

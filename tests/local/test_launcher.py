@@ -117,6 +117,35 @@ def test_a_dead_gunicorn_is_named(launch):
     assert "gunicorn ended by itself" in service.output
 
 
+def test_a_worker_runs_beside_gunicorn_with_beat(launch):
+    service = launch().ready()
+    assert service.said("worker: --quiet -A celery_app worker --beat")
+    assert service.said("--without-mingle False\n"), "it has no part in gunicorn's metrics"
+    assert service.ended(signal.SIGTERM) == 0
+    assert "worker ended in order" in service.output
+    assert service.leaves_nothing()
+
+
+def test_a_dead_worker_is_named(launch):
+    service = launch().ready()
+    assert service.said("worker: ")
+    next(p for p in service.family if "celery" in p.cmdline()).kill()
+    assert service.ended() == 1
+    assert service.leaves_nothing()
+    assert "the worker ended by itself" in service.output
+
+
+@pytest.mark.parametrize("off", ["false", "0", "Off"])
+def test_without_celery_there_is_no_worker(launch, off):
+    service = launch(USE_CELERY=off).ready()
+    assert not [p for p in service.family if "celery" in p.cmdline()]
+
+
+def test_the_service_is_told_to_use_the_worker_that_runs(launch, project):
+    (project / "seed.py").write_text("import os; print('celery', os.environ['USE_CELERY'])")
+    assert "celery true" in launch().ready().output
+
+
 @pytest.mark.parametrize(
     ("file", "source", "message"),
     [

@@ -7,6 +7,7 @@ BROKER = "app/queue/broker.py"
 TASKS = "app/tasks/__init__.py"
 PROCESSES = "app/tasks/processes.py"
 EXPIRY = "app/services/expiry.py"
+LAUNCHER = "app/local/launcher.py"
 HANDED = "tests/workers/test_queue.py"
 WORKED = "tests/workers/test_worker.py"
 TASKED = "tests/workers/test_tasks.py"
@@ -208,6 +209,13 @@ WORKERS = (
         ".with_for_update(skip_locked=True)",
         "",
         f"{FORGOTTEN} -k anew",
+    ),
+    Mutant(
+        "workers: the launcher watches its worker",
+        LAUNCHER,
+        "programs.append(_start_worker(project, environment))",
+        "_start_worker(project, environment)",
+        "tests/local/test_launcher.py -k worker",
     ),
     Mutant(
         "workers: URLs that Celery reads otherwise",
