@@ -17,8 +17,8 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
 # Compiled now, because at run time the file system is read-only.
-COPY alembic.ini gunicorn.conf.py wsgi.py ./
-COPY deploy/entrypoint.sh deploy/ready.py deploy/
+COPY alembic.ini celery_app.py gunicorn.conf.py wsgi.py ./
+COPY deploy/alive.py deploy/entrypoint.sh deploy/ready.py deploy/
 COPY migrations migrations
 COPY app app
 RUN /opt/venv/bin/python -m compileall -q . && chmod 0755 deploy/entrypoint.sh

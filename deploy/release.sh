@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Release an image on this host: deploy/release.sh IMAGE
 #
-# Pulls it, migrates, restarts the web service on it and waits until /ping answers 200.
+# Pulls it, migrates, restarts the service and its workers on it, waits until /ping answers 200.
 # If it does not within READY_TIMEOUT seconds (default 90), the former image is put back
 # and the exit code is 1. Needs docker with compose, and .env beside docker-compose.yml.
 #
@@ -29,7 +29,7 @@ keep_former() {
     docker tag "$(docker inspect --format '{{.Image}}' "$container")" "$former"
 }
 
-start_web() { on_image "$1" up --detach --no-build --no-deps web; }
+start() { on_image "$1" up --detach --no-build --no-deps web worker beat; }
 
 wait_until_ready() {
     local deadline=$((SECONDS + ready_timeout))
@@ -56,22 +56,22 @@ have_former=no
 if keep_former; then have_former=yes; fi
 
 say "migrating"
-on_image "$image" run --rm -T migrate || { say "migration failed; the web service was not touched"; exit 1; }
+on_image "$image" run --rm -T migrate || { say "migration failed; the service was not touched"; exit 1; }
 
-say "restarting web"
-if start_web "$image" && wait_until_ready "$image"; then
+say "restarting"
+if start "$image" && wait_until_ready "$image"; then
     remember "$image"
     say "ready on $image"
     exit 0
 fi
 
 say "not ready after ${ready_timeout} s; its last words:"
-on_image "$image" logs --no-color --tail 50 web >&2 || true
+on_image "$image" logs --no-color --tail 50 web worker beat >&2 || true
 if [ "$have_former" = no ]; then
     say "no former release to go back to"
     exit 1
 fi
-if start_web "$former" && wait_until_ready "$former"; then
+if start "$former" && wait_until_ready "$former"; then
     say "back on the former image"
 else
     say "THE FORMER IMAGE IS NOT READY EITHER"

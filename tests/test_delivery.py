@@ -13,6 +13,9 @@ import yaml
 from dotenv import dotenv_values
 
 from app import config
+from app.local.launcher import WORKER
+from app.local.valkey import CONFIG as VALKEY
+from app.tasks import SCHEDULE, requeue_stale_imports
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -146,9 +149,12 @@ def test_compose_publishes_the_web_port_alone_and_on_loopback() -> None:
     }
 
 
-def test_the_stores_are_on_a_network_that_leads_nowhere() -> None:
+def test_only_who_serves_or_mails_is_on_a_network_that_leads_anywhere() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["inside"]
+    assert {name for name, each in SERVICES.items() if each["networks"] != ["inside"]} == {
+        "web",
+        "worker",
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -171,6 +177,45 @@ def test_web_starts_after_the_migration_which_starts_after_the_database() -> Non
     assert after_web["migrate"]["condition"] == "service_completed_successfully"
     assert after_web["postgres"]["condition"] == "service_healthy"
     assert after_migrate["postgres"]["condition"] == "service_healthy"
+
+
+def test_the_workers_are_the_service_started_otherwise_and_after_the_migration() -> None:
+    for name in ("worker", "beat"):
+        service = SERVICES[name]
+        assert service["image"] == SERVICES["web"]["image"]
+        assert service["command"][:6] == ["python", "-m", "celery", "--quiet", "-A", "celery_app"]
+        assert service["command"][6] == name
+        assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert "celery_app.py" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_worker_is_started_as_the_launcher_starts_it() -> None:
+    started = [word for word in WORKER if word != "--beat"]
+    assert SERVICES["worker"]["command"][3:] == started
+
+
+@pytest.mark.parametrize(
+    ("name", "every"), [("worker", 2.0), ("beat", SCHEDULE[requeue_stale_imports])]
+)
+def test_a_health_check_waits_for_two_signs_of_life_at_least(name: str, every: float) -> None:
+    _, *command, seconds = SERVICES[name]["healthcheck"]["test"]
+    assert command == ["python", "deploy/alive.py"]
+    assert float(seconds) > 2 * every
+    pulse = Path(SERVICES[name]["environment"]["CELERY_PULSE_FILE"])
+    assert str(pulse.parent) == SERVICES[name]["tmpfs"][0].split(":")[0]
+
+
+def test_a_full_cache_pushes_no_message_out() -> None:
+    command = SERVICES["redis"]["command"]
+    assert command[command.index("--maxmemory-policy") + 1] == "volatile-lru"
+    assert "maxmemory-policy volatile-lru" in VALKEY
+
+
+def test_the_cache_may_be_emptied_without_the_messages() -> None:
+    given = environment_of_web({})
+    assert given["USE_CELERY"] == "true"
+    assert given["CELERY_BROKER_URL"].rpartition("/")[0] == given["REDIS_URL"].rpartition("/")[0]
+    assert given["CELERY_BROKER_URL"] != given["REDIS_URL"]
 
 
 def test_the_database_lives_in_a_named_volume() -> None:

@@ -107,6 +107,28 @@ def test_the_health_check_takes_a_refused_connection_for_a_plain_no(
     assert capfd.readouterr().err == ""
 
 
+def alive(pulse: Path, seconds: str = "30") -> int:
+    return code_of(sys.executable, DEPLOY / "alive.py", seconds, CELERY_PULSE_FILE=str(pulse))
+
+
+def test_who_gave_a_sign_of_life_lately_is_alive(tmp_path: Path) -> None:
+    (tmp_path / "pulse").touch()
+    assert alive(tmp_path / "pulse") == 0
+
+
+def test_whose_last_sign_of_life_is_long_ago_is_not(tmp_path: Path) -> None:
+    (tmp_path / "pulse").touch()
+    os.utime(tmp_path / "pulse", (time.time() - 31, time.time() - 31))
+    assert alive(tmp_path / "pulse") == 1
+
+
+def test_who_never_gave_a_sign_of_life_is_not_alive(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert alive(tmp_path / "pulse") == 1
+    assert capfd.readouterr().err == ""
+
+
 class Host:
     """A directory like the one on a host, with a `docker` that only notes how it was called."""
 
@@ -144,6 +166,15 @@ def test_a_release_pulls_migrates_restarts_and_waits_in_that_order(host: Host) -
     assert host.release("good") == 0
     steps = ["- pull", "- tag", "good compose run", "good compose up", "good compose exec"]
     assert [step for line in host.calls() for step in steps if line.startswith(step)] == steps
+
+
+def test_a_release_restarts_the_workers_with_the_service(host: Host) -> None:
+    host.release("broken")
+    started = [line.split() for line in host.calls("compose up ")]
+    assert [(words[0], words[-3:]) for words in started] == [
+        ("broken", ["web", "worker", "beat"]),
+        ("loan-service:former", ["web", "worker", "beat"]),
+    ]
 
 
 def test_a_release_remembers_its_image_and_leaves_the_rest_of_the_settings(host: Host) -> None:
