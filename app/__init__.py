@@ -34,7 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from app import cache, cli, config, db, queue
     from app.routes import blueprints
-    from app.services import notices, tallies
+    from app.schemas.imports import judged
+    from app.services import imports, notices, tallies
     from app.web import logs, metrics, problems, tokens
 
     settings = settings or config.load()
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)
+    imports.init_app(app, judged)
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED_HEADERS))
     for blueprint in blueprints:

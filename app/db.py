@@ -5,7 +5,7 @@ refuses to flush, update or delete outside `transaction()`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -173,6 +173,23 @@ def send(
     except psycopg.Error as cause:
         if driver.closed:  # and so, it may be, are all in the pool
             db.engine.pool._invalidate(lent, cause)  # as SQLAlchemy does
+        if refusal := translated(cause):
+            raise refusal from cause
+        raise
+
+
+def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence[object]]) -> None:
+    """Have PostgreSQL take rows in by a COPY, part of the transaction at work.
+
+    Raises what PostgreSQL's errors mean, as `send` does.
+    """
+    _at_work()
+    driver = cast(psycopg.Connection, lent.driver_connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as cause:
         if refusal := translated(cause):
             raise refusal from cause
         raise

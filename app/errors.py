@@ -146,6 +146,10 @@ class PaymentNotFound(NotFound):
     title = "Payment not found"
 
 
+class ImportNotFound(NotFound):
+    title = "Import not found"
+
+
 class EntryNotFound(NotFound):
     title = "Account entry not found"
 
@@ -159,7 +163,7 @@ class PhoneTaken(Conflict):
 
 
 class ExternalIdTaken(Conflict):
-    title = "This external_id is already in use"
+    title = "This external_id already exists"
 
 
 class LastAdmin(Conflict):

@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 
 from app.cli.books import verify_books
 from app.cli.command import Command
+from app.cli.imports import import_customers
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
 from app.services import expiry, notices, search, tallies, users
@@ -27,7 +28,7 @@ def create_admin(email: str, password: str) -> None:
 @click.command("forget-expired", cls=Command)
 @with_appcontext
 def forget_expired() -> None:
-    """Delete sessions, counts of failed log-ins and kept answers that have had their time."""
+    """Delete sessions, failed log-ins, answers and half-sent files that have had their time."""
     click.echo(f"{expiry.forget_expired()} rows deleted.")
 
 
@@ -71,6 +72,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(forget_expired)
     app.cli.add_command(fold_tallies)
     app.cli.add_command(fraud_replay)
+    app.cli.add_command(import_customers)
     app.cli.add_command(recount_tallies)
     app.cli.add_command(send_notices)
     app.cli.add_command(verify_books)

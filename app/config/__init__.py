@@ -77,6 +77,7 @@ class Settings:
     login_failure_window_minutes: int
     currency: str
     idempotency_hours: int
+    max_import_bytes: int
     cors_origins: tuple[str, ...]
     metrics_token: str
     prometheus_multiproc_dir: str

@@ -2,6 +2,14 @@
 
 from app.models.audit import AuditEvent
 from app.models.customer import Customer, CustomerStatus, RetiredExternalId
+from app.models.customer_import import (
+    CustomerImport,
+    ImportChunk,
+    ImportedName,
+    ImportPart,
+    ImportStatus,
+    RefusedLine,
+)
 from app.models.generation import Generation
 from app.models.idempotency import KeptAnswer
 from app.models.ledger import Account, Book, Direction, Entry, Journal, JournalKind
@@ -25,6 +33,7 @@ __all__ = [
     "AuditEvent",
     "Book",
     "Customer",
+    "CustomerImport",
     "CustomerStatus",
     "Direction",
     "Entry",
@@ -32,6 +41,10 @@ __all__ = [
     "FlagNotice",
     "FraudFlag",
     "Generation",
+    "ImportChunk",
+    "ImportPart",
+    "ImportStatus",
+    "ImportedName",
     "Journal",
     "JournalKind",
     "KeptAnswer",
@@ -43,6 +56,7 @@ __all__ = [
     "Payment",
     "PaymentSource",
     "PaymentStatus",
+    "RefusedLine",
     "RetiredExternalId",
     "Role",
     "SearchChange",

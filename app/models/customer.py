@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
@@ -55,7 +56,9 @@ class Customer(Versioned, Timestamped, Base):
         Index("ix_customers_created_by_created_at_id", "created_by", "created_at", "id"),
         Index("ix_customers_status_created_at_id", "status", "created_at", "id"),
         Index("uq_customers_external_id", "external_id", unique=True),
-        Index("uq_customers_phone", "phone", unique=True),
+        Index(
+            "uq_customers_phone", "phone", unique=True, postgresql_where=text("phone IS NOT NULL")
+        ),
     )
 
     external_id: Mapped[str | None] = mapped_column(String(60))
@@ -112,9 +115,21 @@ class Customer(Versioned, Timestamped, Base):
         return func.search_vector(cls.searched()).bool_op("@@")(query)
 
 
-Index("uq_customers_email", func.lower(Customer.email), unique=True)
-Index("ix_customers_email_domain_created_at", Customer.email_domain, Customer.created_at)
-Index("ix_customers_phone_digits_created_at", Customer.phone_digits, Customer.created_at)
+# Many come without either: who is imported has an external id, and nothing else.
+_HAS_EMAIL, _HAS_PHONE = Customer.email.is_not(None), Customer.phone.is_not(None)
+Index("uq_customers_email", func.lower(Customer.email), unique=True, postgresql_where=_HAS_EMAIL)
+Index(
+    "ix_customers_email_domain_created_at",
+    Customer.email_domain,
+    Customer.created_at,
+    postgresql_where=_HAS_EMAIL,
+)
+Index(
+    "ix_customers_phone_digits_created_at",
+    Customer.phone_digits,
+    Customer.created_at,
+    postgresql_where=_HAS_PHONE,
+)
 Index(
     "ix_customers_search_vector",
     func.search_vector(Customer.searched()),

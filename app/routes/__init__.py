@@ -1,12 +1,23 @@
 """The blueprints: one short function a route."""
 
-from app.routes import accounts, auth, customers, docs, health, loans, payments, reports
+from app.routes import (
+    accounts,
+    auth,
+    customers,
+    docs,
+    health,
+    imports,
+    loans,
+    payments,
+    reports,
+)
 
 blueprints = (
     health.bp,
     docs.bp,
     auth.bp,
     customers.bp,
+    imports.bp,
     accounts.bp,
     loans.bp,
     payments.bp,

@@ -15,12 +15,13 @@ class Tagged(Protocol):
     def etag(self) -> str: ...
 
 
-Kind = Literal["user", "api-key", "console"]
+Kind = Literal["user", "api-key", "console", "worker"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The caller of a service: a user in a log-in session, an API key, or the command line.
+    """The caller of a service: a user in a log-in session, an API key, or the command line; or a
+    worker, on behalf of one.
 
     `if_match` is the entity tag the caller decided on, if they named one; `request_id` and
     `address` go into the audit trail. `generation`, by which an answer may be cached, and `record`,

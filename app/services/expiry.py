@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.db import db, transaction
 from app.models import KeptAnswer, LoginFailures, LoginSession
 from app.models.base import now
+from app.services import imports
 
 AT_ONCE = 5_000
 KEPT_UNTIL: tuple[InstrumentedAttribute[datetime], ...] = (
@@ -21,10 +22,12 @@ KEPT_UNTIL: tuple[InstrumentedAttribute[datetime], ...] = (
 def forget_expired() -> int:
     """Delete sessions, counts of failures and kept answers whose time is over; how many rows.
 
-    AT_ONCE rows a transaction: however many a day has left, none of them takes too long. Others may
-    do the same meanwhile: each row is deleted once, and nobody waits for another.
+    Files that were never wholly sent, too. AT_ONCE rows a transaction: however many a day has left,
+    none of them takes too long. Others may do the same meanwhile: each row is deleted once, and
+    nobody waits for another.
     """
-    return sum(number for until in KEPT_UNTIL for number in _deleted(until, now()))
+    abandoned = imports.forget_abandoned()
+    return abandoned + sum(number for until in KEPT_UNTIL for number in _deleted(until, now()))
 
 
 def _deleted(until: InstrumentedAttribute[datetime], at: datetime) -> Iterator[int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, literal_column, select, text
 
 from app.db import db, transaction
 from app.models import CustomerStatus
@@ -27,6 +27,8 @@ GATHERED_COSTS = 2
 UNEVEN, AT_LEAST = 4, 1_000
 # Folded at once: little enough not to hold up anyone for long, enough to have much in common.
 FEW, MANY = 1_000, 5_000
+# The lock of whoever folds.
+FOLDING = func.hashtextextended(literal_column("'search_tallies'"), 0)
 
 Values = Mapping[str, Any]
 
@@ -115,6 +117,11 @@ def fold_all() -> int:
         portion = _folded(1)
         number += portion
     return number
+
+
+def hold_up_folding() -> None:
+    """Have nobody fold until the transaction at work ends, which needs the time for itself."""
+    db.session.execute(select(func.pg_advisory_xact_lock_shared(FOLDING)))
 
 
 def recount() -> None:

@@ -59,6 +59,24 @@ def create_admin(*, email: str, password: str) -> User:
     return user
 
 
+def on_behalf_of(email: str | None) -> Actor:
+    """The command line, acting for an officer or admin; by default for the first active admin.
+
+    Raises UserNotFound, StaffOnly.
+    """
+    query = select(User).where(User.is_active).order_by(User.created_at, User.id).limit(1)
+    if email is None:
+        query = query.where(User.role == Role.ADMIN)
+    else:
+        query = query.where(func.lower(User.email) == email.lower())
+    user = db.session.scalar(query)
+    if user is None:
+        raise UserNotFound
+    actor = Actor(id=user.id, role=user.role, kind="console")
+    actor.must_be_staff()
+    return actor
+
+
 def search(
     actor: Actor,
     *,

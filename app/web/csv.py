@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from flask import Response
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from app.schemas import fields
 
 
 def download(rows: Iterable[Sequence[object]], filename: str) -> Response:
@@ -20,6 +20,6 @@ def download(rows: Iterable[Sequence[object]], filename: str) -> Response:
 
 def defused(cell: object) -> str:
     """The cell as text that no spreadsheet runs; numbers stay numbers."""
-    text = "" if cell is None else str(cell)
-    is_text = isinstance(cell, str)
-    return f"'{text}" if is_text and text.startswith(FORMULA_STARTS) else text
+    if isinstance(cell, str):
+        return fields.defused(cell)
+    return "" if cell is None else str(cell)

@@ -1,6 +1,7 @@
 """The contract of a route: what it takes, what it answers, what it refuses, and who may ask."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import PurePath
@@ -20,6 +21,7 @@ from app.web.remembered import Cached
 from app.web.shown import json, known_fields, shower
 from app.web.tags import tagged
 from app.web.tokens import Bearer
+from app.web.uploads import Staged, Upload, fingerprint
 
 RUNS = 3
 
@@ -55,10 +57,13 @@ class Contract:
     is_down: Callable[[Any], bool] | None = None
     cached: Cached | None = None
     reads: Seen | None = None
+    upload: Upload | None = None
 
     def __post_init__(self) -> None:
-        if (self.cached or self.reads) and self.credential is not Credential.REQUIRED:
-            raise TypeError("what is cached, or read along, is so by who may see it")
+        if (
+            self.cached or self.reads or self.upload
+        ) and self.credential is not Credential.REQUIRED:
+            raise TypeError("what is cached, read along or uploaded is so by who may see it")
         for schema in filter(None, (self.body, self.query, self.returns)):
             _compiled(schema)  # now, at import, not in somebody's request
 
@@ -68,20 +73,21 @@ class Contract:
             if not self.conditional:  # Werkzeug would refuse a file by it, and not as a problem
                 request.environ.pop("HTTP_IF_MATCH", None)
             caller = self._caller()
-            sent = self._sent()
+            with self._taken_in(caller) as staged:
+                sent = fingerprint(staged) if staged else self._sent()
 
-            def respond() -> Response:
-                arguments = self._arguments(sent)
-                only = self._only(arguments)
-                if self.reads:
-                    return self._answer(view(self._record(caller), **arguments))
-                return self._answer(view(*caller, **path, **arguments), only)
+                def respond() -> Response:
+                    arguments = self._arguments(sent, staged)
+                    only = self._only(arguments)
+                    if self.reads:
+                        return self._answer(view(self._record(caller), **arguments))
+                    return self._answer(view(*caller, **path, **arguments), only)
 
-            if key := self._idempotency_key():
-                (actor,) = caller
-                assert not isinstance(actor, Bearer)  # noqa: S101 (a route for those takes no key)
-                return _run(lambda: idempotency.once(request, key, actor, sent, respond))
-            return self._remembered(caller, lambda: _run(respond))
+                if key := self._idempotency_key():
+                    (actor,) = caller
+                    assert not isinstance(actor, Bearer)  # noqa: S101 (those take no key)
+                    return _run(lambda: idempotency.once(request, key, actor, sent, respond))
+                return self._remembered(caller, lambda: _run(respond))
 
         handle.contract = self  # type: ignore[attr-defined]
         return handle
@@ -140,9 +146,22 @@ class Contract:
             return None
         return bodies.read_json(request, may_be_empty=self.body_is_optional)
 
-    def _arguments(self, sent: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Query and body, validated. Raises Malformed, Invalid."""
-        arguments = {}
+    def _taken_in(
+        self, caller: tuple[Actor | Bearer | None, ...]
+    ) -> AbstractContextManager[Staged | None]:
+        """The file that is sent, if the route takes one, and the query is good."""
+        if self.upload is None:
+            return nullcontext()
+        self._arguments(None)
+        (actor,) = caller
+        assert isinstance(actor, Actor)  # noqa: S101 (the credential is required)
+        return self.upload.taken_in(request, actor)
+
+    def _arguments(
+        self, sent: Mapping[str, Any] | None, staged: Staged | None = None
+    ) -> dict[str, Any]:
+        """Query and body, validated, and the file. Raises Malformed, Invalid."""
+        arguments: dict[str, Any] = {"upload": staged} if staged else {}
         if self.query is not None:
             schema = _compiled(self.query)
             arguments["query"] = _load(schema, bodies.read_query(request, schema))

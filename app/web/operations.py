@@ -15,6 +15,7 @@ from app.web.endpoint import Contract
 from app.web.identity import Credential
 from app.web.problems import MEDIA_TYPE, status_of
 from app.web.shown import known_fields
+from app.web.uploads import PART
 
 SECURITY: dict[Credential, list[dict[str, list[str]]]] = {
     Credential.NONE: [],
@@ -31,6 +32,16 @@ PAGE_HEADERS = {
 }
 ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
 REPLAYED = {idempotency.REPLAYED: "`true` where this was answered before, to the same key."}
+FORM = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "properties": {PART: {"type": "string", "contentMediaType": "text/csv"}},
+            "required": [PART],
+            "additionalProperties": False,
+        }
+    }
+}
 # Answers before a key is looked at, and those that are worth another try.
 NEVER_REPLAYED = frozenset(("400", "401", "413", "415", "429", "503"))
 
@@ -53,6 +64,8 @@ def operation(rule: Rule, contract: Contract, meaning: str | None) -> dict[str, 
             "required": not contract.body_is_optional,
             "content": {"application/json": {"schema": contract.body}},
         }
+    if contract.upload is not None:
+        described["requestBody"] = {"required": True, "content": FORM}
     return described
 
 
@@ -123,7 +136,7 @@ def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
     refusals: dict[int, list[str]] = {400: [], 422: [], 503: []}
     for error in _refusals(rule, contract):
         refusals.setdefault(status_of(error), []).append(f"{error.title} (`{error.code()}`)")
-    if contract.body is not None:
+    if contract.body is not None or contract.upload is not None:
         refusals |= {413: [], 415: []}
     for status, titles in sorted(refusals.items()):
         responses[str(status)] = _refusal(status, titles)

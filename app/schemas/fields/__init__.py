@@ -4,7 +4,18 @@ Each knows its JSON Schema (`json_schema`), from which the OpenAPI document is b
 """
 
 from app.schemas.fields.numbers import Exact, Figure, JsonSchema, Money, Numeral, Score, Whole
-from app.schemas.fields.text import Email, ExternalId, Id, Names, Phone, Reference, Secret, Text
+from app.schemas.fields.text import (
+    Email,
+    Excerpt,
+    ExternalId,
+    Id,
+    Names,
+    Phone,
+    Reference,
+    Secret,
+    Text,
+    defused,
+)
 from app.schemas.fields.values import Anything, Choice, Day, Instant, Truth
 
 __all__ = [
@@ -13,6 +24,7 @@ __all__ = [
     "Day",
     "Email",
     "Exact",
+    "Excerpt",
     "ExternalId",
     "Figure",
     "Id",
@@ -28,4 +40,5 @@ __all__ = [
     "Text",
     "Truth",
     "Whole",
+    "defused",
 ]

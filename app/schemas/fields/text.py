@@ -13,6 +13,8 @@ ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | 
 PHONE = re.compile(r"\+?[0-9][0-9 ().-]{3,30}")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 NAMES = re.compile(r"[a-z_]{1,40}(?:,[a-z_]{1,40}){0,49}")
+# What makes a spreadsheet run a cell instead of showing it.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 RESERVED = frozenset(("imports", "export", ".", ".."))
 
 
@@ -132,6 +134,15 @@ class Names(fields.Field[tuple[str, ...]]):
         return names
 
 
+class Excerpt(fields.Field[str]):
+    """Text that somebody sent, whatever it is, as it may be looked at in any program."""
+
+    json_schema: JsonSchema = {"type": "string"}
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str:
+        return defused(UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value))
+
+
 class Id(fields.Field[UUID]):
     """A UUID, in its canonical form."""
 
@@ -144,6 +155,11 @@ class Id(fields.Field[UUID]):
         if isinstance(value, str) and ID.fullmatch(value):
             return UUID(value)
         raise ValidationError("Not a valid id.")
+
+
+def defused(text: str) -> str:
+    """The text as a cell that no spreadsheet runs."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,0 +1,26 @@
+"""Importing customers from a file of lines `external_id,credit_limit[,preapproved_at]`.
+
+The file is staged as it comes, accepted as a whole, and worked on in the background, chunk by
+chunk. What has come of it is in PostgreSQL at each moment, and in PostgreSQL alone.
+"""
+
+from app.services.imports.chunks import Judge, Line, init_app
+from app.services.imports.receiving import Staged, accept, forget, forget_abandoned, stage
+from app.services.imports.sight import find, refused_lines, search
+from app.services.imports.working import carry_on, unattended
+
+__all__ = [
+    "Judge",
+    "Line",
+    "Staged",
+    "accept",
+    "carry_on",
+    "find",
+    "forget",
+    "forget_abandoned",
+    "init_app",
+    "refused_lines",
+    "search",
+    "stage",
+    "unattended",
+]
