@@ -124,6 +124,8 @@ def _create_tables() -> None:
         sa.Column("first_line", sa.Integer(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
     )
+    # It is read once, and soon: to compress it would take longer than to write it as it is.
+    op.execute("ALTER TABLE customer_import_chunks ALTER COLUMN text SET STORAGE EXTERNAL")
     _create_beside("names", sa.Column("external_id", sa.String(length=60), nullable=False))
     _create_beside(
         "errors",
