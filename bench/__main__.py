@@ -1,4 +1,4 @@
-"""`python -m bench [small|large|growth|workers]`: the table, also in `.local/bench/NAME.json`."""
+"""`python -m bench [small|large|growth|workers|imports]`: a table, kept in `.local/bench`, too."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from app.local.launcher import stop_on_signals
 from app.local.processes import LocalError
-from bench import machine, wrk
+from bench import imports, machine, wrk
 from bench.argon2 import Verifiers
 from bench.calls import PAGES
 from bench.lender import BENCH, Database, Launched, databases, launched
@@ -24,9 +24,13 @@ from bench.wrk import BenchError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer the exit code: 0 whether or not the targets are met."""
-    plan = _plan(_parser().parse_args(arguments))
+    options = _parser().parse_args(arguments)
     stop_on_signals()
     try:
+        if options.plan == "imports":
+            print(f"\n{imports.table()}")
+            return 0
+        plan = _plan(options)
         wrk.must_be_installed()
         rows, notes = _measure(plan)
     except (BenchError, LocalError) as error:
@@ -42,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("plan", nargs="?", choices=PLANS, default="large")
+    parser.add_argument("plan", nargs="?", choices=(*PLANS, "imports"), default="large")
     parser.add_argument(
         "--only", action="append", metavar="TEXT", help="lines with TEXT in their name; repeatable"
     )

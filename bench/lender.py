@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.local.folder import Folder
-from app.local.launcher import GUNICORN_SIGNALS
+from app.local.launcher import GUNICORN_SIGNALS, WORKER, WORKER_SIGNALS
 from app.local.postgres import Postgres
 from app.local.processes import Child, tail, wait_until
 from app.local.server import LOOPBACK, free_port
@@ -110,6 +110,21 @@ def launched(server: Server, environment: Mapping[str, str], folder: Path) -> It
         yield Launched(port, log, child)
     finally:
         child.end(*GUNICORN_SIGNALS)
+
+
+@contextmanager
+def worker(environment: Mapping[str, str], folder: Path) -> Iterator[Child]:
+    """Celery's worker, as `make run` starts it; `folder` is emptied for its log."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "celery", *WORKER]
+    with (folder / "log").open("wb") as output:
+        death = WORKER_SIGNALS[-1][0]
+        child = Child(command, death_signal=death, env=environment, cwd=PROJECT, output=output)
+    try:
+        yield child
+    finally:
+        child.end(*WORKER_SIGNALS)
 
 
 def _servers(stack: ExitStack, folder: Folder) -> tuple[Postgres, Valkey]:

@@ -4,7 +4,11 @@ The file is staged as it comes, accepted as a whole, and worked on in the backgr
 chunk. What has come of it is in PostgreSQL at each moment, and in PostgreSQL alone.
 """
 
-from app.services.imports.chunks import Judge, Line, init_app
+from flask import Flask
+
+from app import queue
+from app.services.imports import chunks
+from app.services.imports.chunks import Judge, Line
 from app.services.imports.receiving import Staged, accept, forget, forget_abandoned, stage
 from app.services.imports.sight import find, refused_lines, search
 from app.services.imports.working import carry_on, unattended
@@ -24,3 +28,9 @@ __all__ = [
     "stage",
     "unattended",
 ]
+
+
+def init_app(app: Flask, judge: Judge) -> None:
+    """Have lines judged by `judge` where PostgreSQL doubts them, and imports gone on with."""
+    chunks.init_app(app, judge)
+    queue.offer(app, queue.Imports(carry_on=carry_on, unattended=unattended))

@@ -11,9 +11,9 @@ from hashlib import sha256
 from itertools import count
 from uuid import UUID
 
-from flask import current_app
 from sqlalchemy import delete, func, update
 
+from app import queue
 from app.db import after_commit, append, copy_in, db, transaction
 from app.errors import Invalid
 from app.models import CustomerImport, ImportPart, ImportStatus
@@ -78,9 +78,8 @@ def accept(actor: Actor, staged: Staged, *, is_dry_run: bool = False) -> Custome
         audit.record(
             actor, "import.accepted", record, lines=staged.total_lines, is_dry_run=is_dry_run
         )
-        hand_over = current_app.extensions.get("hand-over")
-        if hand_over:
-            after_commit(lambda: hand_over(record.id))
+        for _ in range(PARTS):  # to one worker each
+            after_commit(lambda: queue.hand_over(record.id))
     return record
 
 

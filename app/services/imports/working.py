@@ -40,9 +40,12 @@ def carry_on(import_id: UUID, should_stop: Callable[[], bool] = lambda: False) -
 
 
 def unattended() -> list[UUID]:
-    """The imports of which a part waits, or has a worker who was not heard of for LEASE."""
+    """The imports of which a part waits, or has a worker who was not heard of for LEASE.
+
+    Each as often as it has such parts, for as many workers.
+    """
     waiting = select(ImportPart.import_id).join(CustomerImport).where(*_free())
-    return [*db.session.scalars(waiting.distinct())]
+    return [*db.session.scalars(waiting.order_by(CustomerImport.created_at))]
 
 
 def _free() -> tuple[ColumnElement[bool], ...]:
