@@ -40,10 +40,22 @@ def search(
 
     Raises Invalid for a cursor of another list.
     """
-    asked = {**own(actor), "status": status and str(status), "external_id": external_id, "q": q}
     if q is None or external_id is not None or not actor.is_staff:
-        return CUSTOMERS.page(asked, page=page, page_size=page_size, cursor=cursor)
+        wanted = asked(actor, q=q, status=status, external_id=external_id)
+        return CUSTOMERS.page(wanted, page=page, page_size=page_size, cursor=cursor)
     return page_of_matches(q, status=status, page=page, page_size=page_size, cursor=cursor)
+
+
+def asked(
+    actor: Actor,
+    *,
+    q: str | None = None,
+    status: CustomerStatus | None = None,
+    external_id: str | None = None,
+) -> Mapping[str, Any]:
+    """What filters ask CUSTOMERS for, of the visible ones."""
+    of_status = status and str(status)
+    return {**own(actor), "status": of_status, "external_id": external_id, "q": q}
 
 
 def change(actor: Actor, ref: str, **values: Any) -> Customer:

@@ -1,6 +1,6 @@
 """Loans: taking applications, editing them, finding them, explaining their risk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.db import append, transaction
@@ -54,27 +54,43 @@ def search(
     page: int,
     page_size: int,
     cursor: str | None = None,
+    sort: str = "newest",
+    **filters: Any,
+) -> Page[Any]:
+    """Page through the visible loans that meet the filters of `asked`, "newest" or "oldest" first.
+
+    Raises Invalid for a cursor of another list.
+    """
+    return LOANS.page(
+        asked(actor, **filters),
+        page=page,
+        page_size=page_size,
+        cursor=cursor,
+        oldest_come_first=sort == "oldest",
+    )
+
+
+def asked(
+    actor: Actor,
+    *,
     status: Sequence[LoanStatus] = (),
     customer: str | None = None,
     flagged: bool | None = None,
-    sort: str = "newest",
     **bounds: Any,
-) -> Page[Any]:
-    """Page through the visible loans, "newest" or "oldest" first.
+) -> Mapping[str, Any]:
+    """What filters ask LOANS for, of the visible ones.
 
     `bounds`, all inclusive: `min_amount`, `max_amount`, `min_risk`, `max_risk`, and the days
-    `first` and `last`. Raises Invalid for a cursor of another list.
+    `first` and `last`.
     """
-    asked: dict[str, Any] = {**own(actor), **bounds}
+    question: dict[str, Any] = {**own(actor), **bounds}
     if status:
-        asked |= among(status)
+        question |= among(status)
     if customer is not None:
-        asked |= of_customer(customer)
+        question |= of_customer(customer)
     if flagged is not None:
-        asked["flagged" if flagged else "unflagged"] = True
-    return LOANS.page(
-        asked, page=page, page_size=page_size, cursor=cursor, oldest_come_first=sort == "oldest"
-    )
+        question["flagged" if flagged else "unflagged"] = True
+    return question
 
 
 def history(actor: Actor, ref: str) -> Sequence[Any]:

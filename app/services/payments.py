@@ -76,25 +76,30 @@ def pay(
 
 
 def search(
-    actor: Actor,
-    *,
-    page: int,
-    page_size: int,
-    cursor: str | None = None,
-    customer: str | None = None,
-    status: PaymentStatus | None = None,
-    **days: Any,
+    actor: Actor, *, page: int, page_size: int, cursor: str | None = None, **filters: Any
 ) -> Page[Any]:
-    """Page through the visible payments, newest first; `days` are `first` and `last`.
+    """Page through the visible payments that meet the filters of `asked`, newest first.
 
     Raises Invalid for a cursor of another list.
     """
-    asked: dict[str, Any] = {**own(actor), **days}
+    wanted = asked(actor, **filters)
+    return PAYMENTS.page(wanted, page=page, page_size=page_size, cursor=cursor)
+
+
+def asked(
+    actor: Actor,
+    *,
+    customer: str | None = None,
+    status: PaymentStatus | None = None,
+    **days: Any,
+) -> Mapping[str, Any]:
+    """What filters ask PAYMENTS for, of the visible ones; `days` are `first` and `last`."""
+    question: dict[str, Any] = {**own(actor), **days}
     if customer is not None:
-        asked |= of_customer(customer)
+        question |= of_customer(customer)
     if status is not None:
-        asked["status"] = str(status)
-    return PAYMENTS.page(asked, page=page, page_size=page_size, cursor=cursor)
+        question["status"] = str(status)
+    return question
 
 
 def reverse(actor: Actor, ref: str, *, reason: str) -> Payment:
