@@ -24,7 +24,8 @@ def translated(cause: psycopg.Error) -> DomainError | None:
         return Contended()
     if state in ("55P03", "57014"):
         return DatabaseBusy()
-    if state == "25006":  # read-only: a standby, or a server without room left to write
+    # Read-only, as a standby, or a server without room left to write; or tired of waiting for us.
+    if state in ("25006", "25P03"):
         return DatabaseAway()
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         return DatabaseAway()

@@ -245,6 +245,7 @@ def test_every_refusal_names_a_constraint_that_exists() -> None:
         ("57P01", DatabaseAway),
         ("53300", DatabaseAway),
         ("25006", DatabaseAway),
+        ("25P03", DatabaseAway),
     ],
 )
 def test_what_postgresql_reports_becomes_an_error_of_the_house(
