@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app import cache, cli, config, db, queue
     from app.routes import blueprints
     from app.schemas.imports import judged
-    from app.services import imports, notices, tallies
+    from app.services import exports, imports, notices, tallies
     from app.web import logs, metrics, problems, tokens
 
     settings = settings or config.load()
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.debug = settings.debug
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    for part in (db, cache, queue, tokens, logs):
+    for part in (db, cache, queue, tokens, logs, exports):
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)

@@ -104,6 +104,11 @@ class HashingBusy(Unavailable):
     title = "Too many passwords to check at once"
 
 
+class ExportsBusy(Unavailable):
+    title = "Too many exports at once"
+    retry_after = 10
+
+
 class Contended(Unavailable):
     """PostgreSQL chose this transaction as the victim of a deadlock or serialization failure."""
 

@@ -60,6 +60,7 @@ DELETE /auth/api-keys/<uuid:key_id>       -              401   403      403     
 POST   /customers/                        customer       401   201      201     201   201         201           201     401     401
 POST   /customers/                        limited        401   403      403     201   201         201           403     401     401
 GET    /customers/                        -              401   200      200     200   200         200           200     401     401
+GET    /customers/export                  -              401   403      403     200   200         200           403     401     401
 GET    /customers/<ref>                   -              401   200      404     200   200         200           404     401     401
 PATCH  /customers/<ref>                   name           401   200      404     200   200         200           404     401     401
 PATCH  /customers/<ref>                   limit          401   403      404     200   200         200           404     401     401
@@ -74,6 +75,7 @@ POST   /customers/<ref>/account/entries/<entry>/reverse reason 401 403   403    
 
 POST   /loans/                            loan           401   201      404     201   201         201           404     401     401
 GET    /loans/                            -              401   200      200     200   200         200           200     401     401
+GET    /loans/export                      -              401   403      403     200   200         200           403     401     401
 GET    /loans/<ref>                       -              401   200      404     200   200         200           404     401     401
 GET    /loans/<ref>/history               -              401   200      404     200   200         200           404     401     401
 GET    /loans/<ref>/risk                  -              401   200      404     200   200         200           404     401     401
@@ -88,6 +90,7 @@ POST   /loans/<ref>/activate              reason         401   403      403     
 
 POST   /payments/                         payment        401   403      403     201   201         201           403     401     401
 GET    /payments/                         -              401   200      200     200   200         200           200     401     401
+GET    /payments/export                   -              401   403      403     200   200         200           403     401     401
 GET    /payments/<ref>                    -              401   200      404     200   200         200           404     401     401
 POST   /payments/<ref>/reverse            reason         401   403      403     403   201         403           403     401     401
 

@@ -9,6 +9,7 @@ from app.errors import (
     CustomerInUse,
     CustomerNotFound,
     EmailTaken,
+    ExportsBusy,
     ExternalIdTaken,
     PhoneTaken,
     StaffOnly,
@@ -16,12 +17,13 @@ from app.errors import (
 )
 from app.schemas.customers import (
     BalanceOut,
-    CustomerFilter,
+    CustomerExportFilter,
     CustomerIn,
+    CustomerListFilter,
     CustomerOut,
     CustomerPatchIn,
 )
-from app.services import credit, customers, records
+from app.services import credit, customers, exports, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
@@ -42,10 +44,22 @@ def create(actor: Actor, body: dict[str, Any]) -> object:
 
 
 @bp.get("/")
-@endpoint(query=CustomerFilter, returns=CustomerOut)
+@endpoint(query=CustomerListFilter, returns=CustomerOut)
 def index(actor: Actor, query: dict[str, Any]) -> object:
     """List the customers, newest first."""
     return customers.search(actor, **query)
+
+
+@bp.get("/export")
+@endpoint(
+    query=CustomerExportFilter,
+    returns=CustomerOut,
+    streams=True,
+    raises=(StaffOnly, ExportsBusy),
+)
+def export(actor: Actor, query: dict[str, Any]) -> object:
+    """Export all customers that the list has, newest first, as CSV or JSON lines."""
+    return exports.of_customers(actor, **query)
 
 
 @bp.get("/<ref>")

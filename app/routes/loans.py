@@ -10,17 +10,27 @@ from app.errors import (
     CreditLimitExceeded,
     CustomerInactive,
     CustomerNotFound,
+    ExportsBusy,
     ExternalIdTaken,
     IllegalTransition,
     LoanNotEditable,
     LoanNotFound,
     LoanTooRisky,
     ReasonRequired,
+    StaffOnly,
     Stale,
 )
 from app.schemas.common import ReasonIn, ReasonRequiredIn
-from app.schemas.loans import LoanEventOut, LoanFilter, LoanIn, LoanOut, LoanPatchIn, RiskOut
-from app.services import decisions, loans, records
+from app.schemas.loans import (
+    LoanEventOut,
+    LoanExportFilter,
+    LoanIn,
+    LoanListFilter,
+    LoanOut,
+    LoanPatchIn,
+    RiskOut,
+)
+from app.services import decisions, exports, loans, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 from app.web.remembered import Cached
@@ -44,10 +54,17 @@ def create(actor: Actor, body: dict[str, Any]) -> object:
 
 
 @bp.get("/")
-@endpoint(query=LoanFilter, returns=LoanOut, cached=Cached("loans", "loan-list"))
+@endpoint(query=LoanListFilter, returns=LoanOut, cached=Cached("loans", "loan-list"))
 def index(actor: Actor, query: dict[str, Any]) -> object:
     """List the loans, newest first unless `sort` says otherwise."""
     return loans.search(actor, **query)
+
+
+@bp.get("/export")
+@endpoint(query=LoanExportFilter, returns=LoanOut, streams=True, raises=(StaffOnly, ExportsBusy))
+def export(actor: Actor, query: dict[str, Any]) -> object:
+    """Export all loans that the list has, in its order, as CSV or JSON lines."""
+    return exports.of_loans(actor, **query)
 
 
 @bp.get("/<ref>")

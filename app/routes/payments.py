@@ -8,6 +8,7 @@ from app.errors import (
     AccountFull,
     AdminOnly,
     CustomerNotFound,
+    ExportsBusy,
     ExternalIdTaken,
     InsufficientFunds,
     PaymentNotFound,
@@ -16,8 +17,8 @@ from app.errors import (
     Stale,
 )
 from app.schemas.common import ReasonRequiredIn
-from app.schemas.payments import PaymentFilter, PaymentIn, PaymentOut
-from app.services import payments, records
+from app.schemas.payments import PaymentExportFilter, PaymentIn, PaymentListFilter, PaymentOut
+from app.services import exports, payments, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 
@@ -38,10 +39,19 @@ def create(actor: Actor, body: dict[str, Any]) -> object:
 
 
 @bp.get("/")
-@endpoint(query=PaymentFilter, returns=PaymentOut)
+@endpoint(query=PaymentListFilter, returns=PaymentOut)
 def index(actor: Actor, query: dict[str, Any]) -> object:
     """List the payments, newest first."""
     return payments.search(actor, **query)
+
+
+@bp.get("/export")
+@endpoint(
+    query=PaymentExportFilter, returns=PaymentOut, streams=True, raises=(StaffOnly, ExportsBusy)
+)
+def export(actor: Actor, query: dict[str, Any]) -> object:
+    """Export all payments that the list has, newest first, as CSV or JSON lines."""
+    return exports.of_payments(actor, **query)
 
 
 @bp.get("/<ref>")

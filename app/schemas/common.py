@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, post_load, validates_schema
 
-from app.schemas.fields import Day, Id, Names, Reference, Text, Whole
+from app.schemas.fields import Choice, Day, Id, Names, Reference, Text, Whole
 
 PAGE_SIZE = 20
 PAGE_SIZE_MOST = 100
@@ -25,12 +25,24 @@ class Sort(StrEnum):
     OLDEST = "oldest"
 
 
+class ExportFormat(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
 class ListFilter(Query):
     """Which page of a list to answer, by number or from a `cursor` on; of each record, `fields`."""
 
     page = Whole(1, PAGE_MOST, load_default=1)
     page_size = Whole(1, PAGE_SIZE_MOST, load_default=PAGE_SIZE)
     cursor = Text(CURSOR_MOST)
+    chosen = Names(data_key="fields")
+
+
+class ExportFilter(Query):
+    """The form of an export, by default as the request accepts; of each record, `fields`."""
+
+    format = Choice(*ExportFormat)
     chosen = Names(data_key="fields")
 
 

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from app.models import CustomerStatus
-from app.schemas.common import ListFilter
+from app.schemas.common import ExportFilter, ListFilter, Query
 from app.schemas.fields import Choice, Email, ExternalId, Id, Instant, Money, Phone, Text
 
 
@@ -42,10 +42,18 @@ class CustomerOut(Schema):
     updated_at = Instant(dump_only=True)
 
 
-class CustomerFilter(ListFilter):
+class CustomerFilter(Query):
     q = Text(100)
     status = Choice(*CustomerStatus)
     external_id = Text(60)
+
+
+class CustomerListFilter(CustomerFilter, ListFilter):
+    pass
+
+
+class CustomerExportFilter(CustomerFilter, ExportFilter):
+    pass
 
 
 class BalanceOut(Schema):

@@ -5,7 +5,14 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from app.models import LoanStatus, Severity
-from app.schemas.common import DayRange, ListFilter, NamesCustomer, Sort
+from app.schemas.common import (
+    DayRange,
+    ExportFilter,
+    ListFilter,
+    NamesCustomer,
+    Query,
+    Sort,
+)
 from app.schemas.fields import (
     Anything,
     Choice,
@@ -87,7 +94,7 @@ class LoanOut(Schema):
     updated_at = Instant(dump_only=True)
 
 
-class LoanFilter(ListFilter, DayRange):
+class LoanFilter(DayRange, Query):
     """`status` may be repeated; the bounds are inclusive."""
 
     status = fields.List(Choice(*LoanStatus))
@@ -98,6 +105,14 @@ class LoanFilter(ListFilter, DayRange):
     max_risk = Score()
     flagged = Truth()
     sort = Choice(*Sort, load_default=Sort.NEWEST)
+
+
+class LoanListFilter(LoanFilter, ListFilter):
+    pass
+
+
+class LoanExportFilter(LoanFilter, ExportFilter):
+    pass
 
 
 class Decider(Id):

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from app.models import PaymentSource, PaymentStatus
-from app.schemas.common import DayRange, ListFilter, NamesCustomer
+from app.schemas.common import DayRange, ExportFilter, ListFilter, NamesCustomer, Query
 from app.schemas.fields import Choice, ExternalId, Id, Instant, Money, Reference
 
 
@@ -45,6 +45,14 @@ class PaymentOut(Schema):
     payment_details = fields.List(fields.Nested(PaymentDetailOut), dump_only=True)
 
 
-class PaymentFilter(ListFilter, DayRange):
+class PaymentFilter(DayRange, Query):
     customer = Reference()
     status = Choice(*PaymentStatus)
+
+
+class PaymentListFilter(PaymentFilter, ListFilter):
+    pass
+
+
+class PaymentExportFilter(PaymentFilter, ExportFilter):
+    pass

@@ -70,3 +70,7 @@ class Actor:
         expected = {tag.strip() for tag in self.if_match.split(",")}
         if not expected & {"*", record.etag}:
             raise Stale
+
+
+# Whoever is at the command line, of whom the service knows nothing.
+CONSOLE = Actor(id=UUID(int=0), role=Role.ADMIN, kind="console")

@@ -28,8 +28,11 @@ TRAIL = Listing(
 )
 
 
-def record(actor: Actor, action: str, subject: Identified, **details: object) -> None:
-    """Add one event to the transaction at work. `details` must never carry a secret."""
+def record(actor: Actor, action: str, subject: Identified | Actor, **details: object) -> None:
+    """Add one event to the transaction at work. `details` must never carry a secret.
+
+    Of a deed that is about no one record, whoever did it is the subject.
+    """
     append(
         bare(
             AuditEvent,

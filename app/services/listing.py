@@ -79,19 +79,17 @@ class Listing:
         oldest_come_first: bool = False,
     ) -> Page[Any]:
         """The page of what meets the filters named in `asked`. Raises Invalid for the cursor."""
-        asked = {name: value for name, value in asked.items() if value is not None}
+        values = _values(asked)
+        is_tallied = _is_tallied(frozenset(values))
         order = self._order(is_descending=not oldest_come_first)
         place = order.place(cursor) if cursor else None
         skipped, total = 0 if place else (page - 1) * page_size, None
-        values = {**asked, **_bounds(asked)}
-        if is_tallied := tallied.FILTERS.issuperset(asked):
-            values |= tallied.spans(asked.get("first"), asked.get("last"))
-            if skipped > SKIPPED_AT_MOST:
-                day, before, total = self._sought(values, order, skipped)
-                if day is None:
-                    return Page((), total, page, page_size)
-                values |= _from(day, order)
-                skipped -= before
+        if is_tallied and skipped > SKIPPED_AT_MOST:
+            day, before, total = self._sought(values, order, skipped)
+            if day is None:
+                return Page((), total, page, page_size)
+            values |= _from(day, order)
+            skipped -= before
         shape = Shape(
             names=frozenset(values),
             is_descending=order.is_descending,
@@ -102,13 +100,27 @@ class Listing:
         )
         values |= {f"place_{at}": value for at, value in enumerate(place.values if place else ())}
         # A plan that is kept would be one for skipping very many, or for a middling value.
-        is_even = is_tallied or not self.telling.isdisjoint(asked)
+        is_even = is_tallied or not self.telling.isdisjoint(values)
         reading = _reading(self, shape)
         found = reading.rows({**values, "skipped": skipped}, is_prepared=is_even and not skipped)
         if total is None:
             total = found[0].total
             found = [row for row in found if row.id is not None]
         return cut(found, total, order, page=page, page_size=page_size, place=place)
+
+    def whole(
+        self, asked: Values, *, oldest_come_first: bool = False
+    ) -> tuple[Select[*tuple[Any, ...]], Values]:
+        """The statement of all rows that meet the filters named in `asked`, and its parameters."""
+        values = _values(asked)
+        order = self._order(is_descending=not oldest_come_first)
+        rows = self.shown.where(*self._conditions(frozenset(values)))
+        return rows.order_by(*order.by(order.columns)), values
+
+    def number(self, asked: Values) -> int:
+        """How many rows meet them."""
+        values = _values(asked)
+        return int(_counting(self, frozenset(values)).rows(values)[0].total)
 
     def _sought(self, values: Values, order: Order, skipped: int) -> tuple[date | None, int, int]:
         """The day on which a page begins, how many rows come before that day, and in all."""
@@ -131,10 +143,11 @@ class Listing:
         by = order.by(sorting, reverse=shape.is_after is False)
         if not shape.counts:
             return select(*rows.c).order_by(*by)
-        one = select(self._total(shape.names).label("total")).subquery("counted")
+        one = select(self.total(shape.names).label("total")).subquery("counted")
         return select(one.c.total, *rows.c).select_from(one.outerjoin(rows, true())).order_by(*by)
 
-    def _total(self, names: frozenset[str]) -> ColumnElement[int]:
+    def total(self, names: frozenset[str]) -> ColumnElement[int]:
+        """How many rows meet the filters named: of the tallies, where those know."""
         if _is_tallied(names):
             return tallied.number(self.subject, names)
         return select(func.count()).where(*self._conditions(names)).scalar_subquery()
@@ -203,8 +216,22 @@ def _reading(listing: Listing, shape: Shape) -> Reading:
 
 
 @lru_cache(SHAPES_KEPT)
+def _counting(listing: Listing, names: frozenset[str]) -> Reading:
+    return Reading(select(listing.total(names).label("total")))
+
+
+@lru_cache(SHAPES_KEPT)
 def _finding(subject: Subject, names: frozenset[str], is_descending: bool) -> Reading:
     return tallied.day_of_row(subject, names, is_descending=is_descending)
+
+
+def _values(asked: Values) -> dict[str, Any]:
+    """The parameters of what is asked: of the filters, and of the range of days."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    values = {**given, **_bounds(given)}
+    if _is_tallied(frozenset(given)):
+        values |= tallied.spans(given.get("first"), given.get("last"))
+    return values
 
 
 def _bounds(asked: Values) -> dict[str, datetime]:

@@ -15,7 +15,7 @@ from app.schemas.common import ListFilter, ReasonIn
 from app.services.actor import Actor
 from app.services.along import Along, Seen
 from app.services.pages import Page
-from app.web import bodies, csv, idempotency, paging
+from app.web import bodies, csv, idempotency, paging, streamed
 from app.web.identity import Credential, identify, refresh_token
 from app.web.remembered import Cached
 from app.web.shown import json, known_fields, shower
@@ -38,8 +38,9 @@ class Contract:
     through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
     A route that `reads` one record, that of `ref`, has it read along with the credential: its view
     is called with the record alone. `table` turns the result into rows for those who ask for CSV; a
-    result that `is_down` is answered with 503. What is `cached` is answered without a call while
-    nothing has changed. A call that PostgreSQL picked as the victim of a deadlock is run again,
+    result that `is_down` is answered with 503. One that `streams` returns an Export, whose records
+    are sent while they are read. What is `cached` is answered without a call while nothing has
+    changed. A call that PostgreSQL picked as the victim of a deadlock is run again,
     RUNS times in all. The OpenAPI document is built from the same attributes.
     """
 
@@ -58,6 +59,7 @@ class Contract:
     cached: Cached | None = None
     reads: Seen | None = None
     upload: Upload | None = None
+    streams: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -95,6 +97,11 @@ class Contract:
     @property
     def is_list(self) -> bool:
         return self.query is not None and issubclass(self.query, ListFilter)
+
+    @property
+    def is_trimmed(self) -> bool:
+        """Whether its query may ask for some fields of each record."""
+        return self.is_list or self.streams
 
     @property
     def body_is_optional(self) -> bool:
@@ -165,6 +172,8 @@ class Contract:
         if self.query is not None:
             schema = _compiled(self.query)
             arguments["query"] = _load(schema, bodies.read_query(request, schema))
+            if self.streams:
+                arguments["query"].pop("format", None)  # is no matter of the view's
         elif request.query_string:
             raise Invalid({name: ["Unknown field."] for name in request.args})
         if self.body is not None and sent is not None:
@@ -197,6 +206,8 @@ class Contract:
             return result if isinstance(result, Response) else Response(status=self.status)
         if self.table and _wants_csv():
             return csv.download(self.table(result), f"{PurePath(request.path).name}.csv")
+        if self.streams:
+            return streamed.download(request, result, self.returns, only)
         page = result if isinstance(result, Page) else None
         show = shower(self.returns, only)
         if page is not None or self.many:

@@ -31,6 +31,7 @@ PAGE_HEADERS = {
     "Link": "first, prev, next and last page (RFC 8288); to prev and next by cursor.",
 }
 ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
+SAVED_AS = {"Content-Disposition": "The name of the file."}
 REPLAYED = {idempotency.REPLAYED: "`true` where this was answered before, to the same key."}
 FORM = {
     "multipart/form-data": {
@@ -76,7 +77,7 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"in": "path", "name": name, "required": True, "schema": schema}
     if contract.query is not None:
         yield {"in": "query", "schema": contract.query(exclude=_said_apart(contract))}
-    if contract.is_list:
+    if contract.is_trimmed:
         yield _fields(contract)
     if _is_tagged(contract) and "GET" in (rule.methods or ()):
         yield {
@@ -103,7 +104,7 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
 
 
 def _said_apart(contract: Contract) -> tuple[str, ...]:
-    return ("chosen",) if contract.is_list else ()
+    return ("chosen",) if contract.is_trimmed else ()
 
 
 def _fields(contract: Contract) -> dict[str, Any]:
@@ -175,7 +176,9 @@ def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
 
 def _success(contract: Contract) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTP_STATUS_CODES[contract.status]}
-    if contract.returns is not None:
+    if contract.streams:
+        response["content"] = _streamed(contract)
+    elif contract.returns is not None:
         is_array = contract.is_list or contract.many
         schema: Any = contract.returns
         if contract.is_list:
@@ -191,9 +194,23 @@ def _success(contract: Contract) -> dict[str, Any]:
         headers["Location"] = "Where the new record is found."
     if _is_tagged(contract):
         headers |= ENTITY_TAG
+    if contract.streams:
+        headers |= SAVED_AS
     if headers:
         response["headers"] = _headers(headers)
     return response
+
+
+def _streamed(contract: Contract) -> dict[str, Any]:
+    assert contract.returns is not None  # noqa: S101 (or there is nothing to stream)
+    told = {
+        "text/csv": "A line of names, and a line for each record.",
+        "application/x-ndjson": f"A line for each record, which is a {contract.returns.__name__}.",
+    }
+    return {
+        media_type: {"schema": {"type": "string", "description": meaning}}
+        for media_type, meaning in told.items()
+    }
 
 
 def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
@@ -205,7 +222,7 @@ def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
 
 def _is_tagged(contract: Contract) -> bool:
     """Whether its answers carry an entity tag: those of one record, and those that are cached."""
-    if contract.is_list or contract.cached:
+    if contract.is_list or contract.streams or contract.cached:
         return contract.cached is not None
     return getattr(contract.returns, "is_tagged", False)
 

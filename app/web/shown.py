@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from marshmallow import Schema, fields
@@ -19,6 +19,15 @@ Show = Callable[[Any], Any]
 # What orjson writes as these fields would, byte for byte: by type, for a subclass may differ.
 WRITTEN_AS_IT_IS = (fields.Integer, fields.Boolean, Anything, Choice, Id)
 CHOICES_KEPT = 1_000
+
+
+class Part(NamedTuple):
+    """A field of a schema: what it is called, whence it comes, how it is shown; None for as is."""
+
+    key: str
+    name: str
+    field: fields.Field[Any]
+    show: Show | None
 
 
 def json(shown: Any) -> bytes:
@@ -32,19 +41,24 @@ def shower(schema: type[Schema], only: tuple[str, ...] | None = None) -> Show:
 
     A record must have every field. The fields come in the schema's order.
     """
-    parts = [
-        (field.data_key or name, field.attribute or name, _shown_by(field))
-        for name, field in schema().dump_fields.items()
-        if only is None or (field.data_key or name) in only
-    ]
-    of_object = [(key, attrgetter(name), show) for key, name, show in parts]
-    of_mapping = [(key, itemgetter(name), show) for key, name, show in parts]
+    parts = parts_of(schema, only)
+    of_object = [(part.key, attrgetter(part.name), part.show) for part in parts]
+    of_mapping = [(part.key, itemgetter(part.name), part.show) for part in parts]
 
     def show(record: Any) -> dict[str, Any]:
         taken = of_mapping if isinstance(record, dict) else of_object
         return {key: show(get(record)) if show else get(record) for key, get, show in taken}
 
     return show
+
+
+def parts_of(schema: type[Schema], only: tuple[str, ...] | None = None) -> list[Part]:
+    """The fields that are shown, in the schema's order: all, or `only` those."""
+    return [
+        Part(field.data_key or name, field.attribute or name, field, _shown_by(field))
+        for name, field in schema().dump_fields.items()
+        if only is None or (field.data_key or name) in only
+    ]
 
 
 @cache

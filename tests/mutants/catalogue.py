@@ -2,6 +2,7 @@
 
 from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
+from tests.mutants.exports import EXPORTED
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.keys import KEYED
 from tests.mutants.lists import LISTS
@@ -16,6 +17,7 @@ from tests.mutants.workers import WORKERS
 MUTANTS = (
     *CACHING,
     *CONNECTED,
+    *EXPORTED,
     *FRAUDULENT,
     *KEYED,
     *LISTS,

@@ -100,7 +100,7 @@ LISTS = (
     Mutant(
         "lists: a page is found by its day",
         LISTING,
-        "if skipped > SKIPPED_AT_MOST:",
+        "if is_tallied and skipped > SKIPPED_AT_MOST:",
         "if False:",
         f"{DEEP} -k found_by_its_day",
     ),
@@ -114,7 +114,7 @@ LISTS = (
     Mutant(
         "lists: past what comes before that day",
         LISTING,
-        "                skipped -= before\n",
+        "            skipped -= before\n",
         "",
         f"{DEEP} -k after_all_before",
     ),

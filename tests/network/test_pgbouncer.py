@@ -114,6 +114,18 @@ def test_a_snapshot_stays_as_it_was_while_others_use_the_connections(service: Fl
         assert view.execute(counted).scalar_one() == before
 
 
+def test_exports_are_the_same_and_leave_no_setting_behind(admin: Caller, bounced: Caller) -> None:
+    for deed in DEEDS:
+        request = deed(admin)
+        assert admin.post(request.path, request.body).status_code < 300
+    limit = select(func.current_setting("idle_in_transaction_session_timeout"))
+    for path in ("/customers/export", "/loans/export", "/payments/export?format=jsonl"):
+        found = {bounced.get(path).data for _ in range(POOL + 1)}
+        assert found == {admin.get(path).data}
+    with bounced.app.app_context():
+        assert {db.session.scalar(limit) for _ in range(2 * POOL)} == {"0"}
+
+
 def test_when_pgbouncer_comes_back_the_service_does(bounced: Caller, bouncer: PgBouncer) -> None:
     assert bounced.get("/loans/").status_code == 200
     bouncer.stop()

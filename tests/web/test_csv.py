@@ -4,10 +4,21 @@ import csv
 import io
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from marshmallow import Schema, fields
 
-from app.web.csv import defused, download
+from app.schemas.customers import CustomerOut
+from app.schemas.fields import Anything, Exact, Figure, Money
+from app.schemas.loans import LoanOut
+from app.schemas.payments import PaymentOut
+from app.web.csv import defused, download, liner, written
+from app.web.shown import json, shower
+from tests.exported import in_cells
+from tests.web.test_shown import UNHURRIED, records
 
 
 class Word(StrEnum):
@@ -63,3 +74,43 @@ def test_a_file_says_what_it_is_and_how_to_save_it() -> None:
     headers = download([], "rows.csv").headers
     assert headers["Content-Type"] == "text/csv; charset=utf-8"
     assert headers["Content-Disposition"] == 'attachment; filename="rows.csv"'
+
+
+@pytest.mark.parametrize("schema", [CustomerOut, LoanOut, PaymentOut])
+def test_a_line_has_what_a_list_shows_of_a_record(schema: type[Schema]) -> None:
+    line = liner(schema)
+
+    @UNHURRIED
+    @given(records(schema).filter(lambda record: not isinstance(record, dict)))
+    def read(record: Any) -> None:
+        text = written([line(record)]).decode()
+        (cells,) = csv.reader(io.StringIO(text, newline=""), strict=True)
+        shown = orjson.loads(json(shower(schema)(record)))
+        assert dict(zip(shown, cells, strict=True)) == in_cells(shown)
+
+    read()
+
+
+def test_a_line_has_the_fields_that_were_chosen() -> None:
+    class Row:
+        id, status, external_id = 7, "ACTIVE", None
+
+    assert liner(CustomerOut, ("external_id", "status"))(Row) == ["", "ACTIVE"]
+
+
+def test_whatever_a_field_holds_is_safe_and_numbers_stay_numbers() -> None:
+    class Out(Schema):
+        text = fields.String()
+        anything = Anything()
+        several = fields.List(fields.String())
+        whole = fields.Integer()
+        money = Money()
+        exact = Exact()
+        figure = Figure()
+
+    class Row:
+        text, anything, several, whole = "@x", "=1+1", ["=1"], -5
+        money, exact, figure = Decimal("-1.5"), Decimal("-0.001"), Decimal("-2")
+
+    cells = ["'@x", "'=1+1", '["=1"]', "-5", "-1.50", "-0.001", "-2"]
+    assert liner(Out)(Row) == cells

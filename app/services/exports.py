@@ -1,0 +1,111 @@
+"""Exports: all that a list has, out of one view of everything, some rows at a time.
+
+An export holds a connection, and a view that PostgreSQL keeps for its sake, for as long as whoever
+takes it needs. Hence there are few at a time, and each ends where nobody takes any more.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import Any
+
+from flask import Flask, current_app
+from sqlalchemy import func, select
+
+from app.config import Settings
+from app.db import snapshot, transaction
+from app.errors import ExportsBusy
+from app.services import audit, customers, loans, payments
+from app.services.actor import Actor
+from app.services.listing import Listing
+from app.services.records import CUSTOMERS, LOANS, PAYMENTS
+
+# Threads and connections are there for other requests, too: at most a quarter of the pool.
+AT_ONCE, OF_THE_POOL = 2, 4
+ROWS_AT_ONCE = 1_000
+# However PostgreSQL is set up. A client who takes nothing is given up by the server long before.
+IDLE_AT_MOST = "10min"
+
+Rows = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What an actor asks to take out. Nothing is read, nor on record, until it is opened."""
+
+    actor: Actor
+    name: str
+    listing: Listing
+    asked: Mapping[str, Any]
+    filters: Mapping[str, Any]
+    oldest_come_first: bool = field(default=False, kw_only=True)
+
+    def count(self) -> int:
+        """How many rows it has at this moment."""
+        return self.listing.number(self.asked)
+
+    @contextmanager
+    def opened(self) -> Iterator[Iterator[Rows]]:
+        """The rows in the list's order, ROWS_AT_ONCE; first it goes on record who takes them.
+
+        Raises ExportsBusy while there are as many as one process has room for.
+        """
+        with _slot():
+            with transaction():
+                audit.record(self.actor, f"{self.name}.exported", self.actor, filters=self._told())
+            statement, values = self.listing.whole(
+                self.asked, oldest_come_first=self.oldest_come_first
+            )
+            with snapshot() as view:
+                view.execute(_allow_idleness).all()
+                with view.execute(statement, values) as rows:
+                    yield rows.partitions(ROWS_AT_ONCE)
+
+    def _told(self) -> Mapping[str, Any]:
+        """For the record: what was asked for, but nothing that was sought, often a name."""
+        given = {name: value for name, value in self.filters.items() if value is not None}
+        return {name: "…" if name == "q" else _plain(value) for name, value in given.items()}
+
+
+def of_customers(actor: Actor, **filters: Any) -> Export:
+    """All customers that the list has with the same filters. Raises StaffOnly."""
+    actor.must_be_staff()
+    return Export(actor, "customers", CUSTOMERS, customers.asked(actor, **filters), filters)
+
+
+def of_loans(actor: Actor, *, sort: str = "newest", **filters: Any) -> Export:
+    """All loans that the list has with the same filters. Raises StaffOnly."""
+    actor.must_be_staff()
+    asked = loans.asked(actor, **filters)
+    return Export(actor, "loans", LOANS, asked, filters, oldest_come_first=sort == "oldest")
+
+
+def of_payments(actor: Actor, **filters: Any) -> Export:
+    """All payments that the list has with the same filters. Raises StaffOnly."""
+    actor.must_be_staff()
+    return Export(actor, "payments", PAYMENTS, payments.asked(actor, **filters), filters)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    at_once = min(AT_ONCE, settings.database_pool_size // OF_THE_POOL)
+    app.extensions["exports"] = BoundedSemaphore(max(1, at_once))
+
+
+_allow_idleness = select(func.set_config("idle_in_transaction_session_timeout", IDLE_AT_MOST, True))
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    """One of the places to export in; whoever finds none had better come back than wait."""
+    slots: BoundedSemaphore = current_app.extensions["exports"]
+    if not slots.acquire(blocking=False):
+        raise ExportsBusy
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | bool | list) else str(value)
