@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 
 from app.cli.books import verify_books
 from app.cli.command import Command
+from app.cli.export import export
 from app.cli.imports import import_customers
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
@@ -69,6 +70,7 @@ def write_openapi(path: Path) -> None:
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(create_admin)
+    app.cli.add_command(export)
     app.cli.add_command(forget_expired)
     app.cli.add_command(fold_tallies)
     app.cli.add_command(fraud_replay)

@@ -1,10 +1,11 @@
 """How commands fail, and how they write files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from shutil import copymode
-from typing import IO
+from typing import Any
 from uuid import uuid4
 
 import click
@@ -21,16 +22,30 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except ValidationError as error:
-            told = (f"{name}: {' '.join(each)}" for name, each in error.messages_dict.items())
+            told = (
+                f"{name}: {' '.join(_sentences(each))}"
+                for name, each in error.messages_dict.items()
+            )
             raise click.ClickException("\n".join(told)) from None
         except Invalid as error:
             raise click.ClickException("; ".join(map(str, error.errors.values()))) from None
+        except BrokenPipeError:
+            raise  # whoever reads has read enough: click ends without a word
         except (DomainError, PoolTimeout, OSError) as error:
             raise click.ClickException(str(error)) from None
 
 
+def _sentences(told: Any) -> Iterator[str]:
+    """What is wrong with a value; of a list, with each of its values."""
+    if isinstance(told, Mapping):
+        for each in told.values():
+            yield from _sentences(each)
+    else:
+        yield from told
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
+def replacing(path: Path) -> Iterator[TextIOWrapper]:
     """A file that takes the place of `path` once it is whole, and leaves nothing if it never is.
 
     What is no plain file, a pipe or a link for instance, is written as it comes.

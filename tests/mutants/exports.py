@@ -6,12 +6,14 @@ SERVICE = "app/services/exports.py"
 LISTING = "app/services/listing.py"
 STREAMED = "app/web/streamed.py"
 CSV = "app/web/csv.py"
+COMMAND = "app/cli/command.py"
 
 ROUTES = "tests/routes/test_exports.py"
 SERVICE_TESTS = "tests/services/test_exports.py"
 STREAMED_TESTS = "tests/web/test_streamed.py"
 CSV_TESTS = "tests/web/test_csv.py"
 NETWORK = "tests/network/test_exports.py"
+CLI = "tests/test_cli_export.py"
 
 EXPORTED = (
     *(
@@ -75,7 +77,7 @@ EXPORTED = (
         SERVICE,
         "yield rows.partitions(ROWS_AT_ONCE)",
         "yield iter([rows.all()])",
-        f"{NETWORK} -k memory",
+        f"{CLI} -k memory",
     ),
     Mutant(
         "exports: what meets the filters",
@@ -153,5 +155,13 @@ EXPORTED = (
         "isinstance(part.field, NUMBERS)",
         "False",
         f"{CSV_TESTS} -k stay_numbers",
+    ),
+    Mutant(
+        "exports: whoever reads the beginning is told nothing",
+        COMMAND,
+        "        except BrokenPipeError:\n"
+        "            raise  # whoever reads has read enough: click ends without a word\n",
+        "",
+        f"{CLI} -k without_a_word",
     ),
 )
