@@ -39,10 +39,14 @@ class Chunk(NamedTuple):
 
 
 def cut(pieces: Iterable[bytes]) -> Iterator[Chunk]:
-    """The file's lines, LINES_AT_MOST a chunk, without its header.
+    """The file's lines, LINES_AT_MOST a chunk, without its header; none of empty lines alone.
 
     Raises Invalid for what is no text in UTF-8.
     """
+    return (chunk for chunk in _chunks(pieces) if chunk.number_of_lines)
+
+
+def _chunks(pieces: Iterable[bytes]) -> Iterator[Chunk]:
     waiting: list[str] = []
     first_line = 1
     for lines in _lines(pieces):
@@ -56,15 +60,22 @@ def cut(pieces: Iterable[bytes]) -> Iterator[Chunk]:
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[list[str]]:
-    """Whole lines as they come; of one that is too long its beginning, and a little too much."""
+    """Whole lines as they come, none longer than one that is too long has to be."""
     rest = ""
     for text in _decoded(pieces):
         whole, newline, rest = f"{rest}{text}".rpartition("\n")
         if newline:
-            yield whole.replace("\r\n", "\n").removesuffix("\r").split("\n")
+            yield _shortened(whole.replace("\r\n", "\n").removesuffix("\r").split("\n"))
         rest = rest[: LONGEST_LINE + 2]
     if rest:
-        yield [rest.removesuffix("\r")]
+        yield _shortened([rest.removesuffix("\r")])
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """With the beginnings of those that are too long, which TOO_LONG makes too long again."""
+    if max(map(len, lines)) <= LONGEST_LINE:
+        return lines
+    return [line if len(line) <= LONGEST_LINE else TOO_LONG + line[:LONGEST_LINE] for line in lines]
 
 
 def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -80,11 +91,6 @@ def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
 
 
 def _chunk(first_line: int, lines: list[str]) -> Chunk:
-    if max(map(len, lines)) > LONGEST_LINE:
-        lines = [
-            line if len(line) <= LONGEST_LINE else TOO_LONG + _OURS.sub(SUBSTITUTE, line)
-            for line in lines
-        ]
     if first_line == 1 and _is_header(lines[0]):
         lines = ["", *lines[1:]]
     text = "\n".join(lines)
@@ -102,8 +108,8 @@ def _is_header(line: str) -> bool:
 
 def _told_apart(line: str) -> str:
     """Its fields, with SEPARATOR in between; never empty unless the line is."""
-    if line.startswith(TOO_LONG):
-        return line
+    if len(line) > LONGEST_LINE:
+        return TOO_LONG + _OURS.sub(SUBSTITUTE, line[1:])
     fields = line.split(",")
     if '"' in line:
         try:
