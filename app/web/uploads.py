@@ -8,7 +8,15 @@ from uuid import UUID
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.sansio.multipart import Data, Epilogue, Event, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import (
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+    NeedData,
+)
 
 from app import config
 from app.errors import Invalid, Malformed
@@ -16,7 +24,7 @@ from app.services.actor import Actor
 
 READ_AT_ONCE = 64 * 1024
 # What a form has beside its file: boundaries, and the names of its parts.
-FRAME_AT_MOST = 1024 * 1024
+FRAME_AT_MOST = 64 * 1024
 PART = "file"
 
 
@@ -62,7 +70,7 @@ def _filename(event: Event) -> str:
     if not isinstance(event, File):
         raise Invalid({PART: ["Missing data for required field."]})
     if event.name != PART:
-        raise Invalid({event.name: ["Unknown field."]})
+        raise Invalid({_name(event): ["Unknown field."]})
     return event.filename
 
 
@@ -79,7 +87,8 @@ def _pieces(form: Iterator[Event]) -> Iterator[bytes]:
             case Epilogue():
                 return
             case File(name=name):
-                raise Invalid({name: ["Must be given once." if name == PART else "Unknown field."]})
+                reason = "Must be given once." if name == PART else "Unknown field."
+                raise Invalid({_name(event): [reason]})
 
 
 def _events(request: Request) -> Iterator[Event]:
@@ -93,12 +102,18 @@ def _events(request: Request) -> Iterator[Event]:
                 if len(decoder.buffer) > FRAME_AT_MOST:
                     raise Malformed("The form's parts cannot be told apart.")
                 decoder.receive_data(request.stream.read(READ_AT_ONCE) or None)
+            elif isinstance(event, Field):
+                reason = "Must be a file." if event.name == PART else "Unknown field."
+                raise Invalid({_name(event): [reason]})
             elif isinstance(event, File | Data | Epilogue):
                 yield event
-            elif name := getattr(event, "name", None):
-                raise Invalid({name: ["Unknown field." if name != PART else "Must be a file."]})
     except ValueError as error:
         raise Malformed(f"The body is no form: {error}") from None
+
+
+def _name(part: File | Field) -> str:
+    """The name of a part, which may come without one, whatever Werkzeug says of its type."""
+    return part.name or ""
 
 
 def _boundary(request: Request) -> bytes:
