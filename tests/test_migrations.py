@@ -13,6 +13,7 @@ from alembic.config import Config
 from flask import Flask
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from app.db import Base
@@ -74,6 +75,22 @@ MOVEMENT = """
         ('cash', NULL, 'debit', NULL), ('customer', %(customer)s, 'credit', 1)
     ) AS lines (book, customer, direction, balance)
 """
+PERSON = """
+    INSERT INTO customers (id, external_id, first_name, last_name, email, phone, status, created_by,
+        version, created_at, updated_at)
+    SELECT gen_random_uuid(), name, 'A', 'B', name || '@EXAMPLE.com', nullif(name, 'ada'), 'ACTIVE',
+        gen_random_uuid(), 1, now(), now()
+    FROM unnest(%(names)s::text[]) AS name
+"""
+PEOPLE = "SELECT * FROM customers ORDER BY id"
+PARTIAL = """
+    SELECT indexname FROM pg_indexes WHERE tablename = 'customers' AND indexdef LIKE '%NOT NULL%'
+    ORDER BY indexname
+"""
+BOB_AGAIN = """
+    UPDATE customers SET external_id = 'bob', email = 'bob@EXAMPLE.com'
+    WHERE external_id = 'another'
+"""
 LIMIT = "500ms"
 WAITING_BEYOND_IT = f"""
     SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -91,6 +108,10 @@ def alembic(url: str) -> Config:
     config = Config("alembic.ini")
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     return config
+
+
+def downgrade(url: str, revision: str) -> None:
+    command.downgrade(alembic(url), revision)
 
 
 def tables(url: str) -> set[str]:
@@ -274,7 +295,7 @@ def test_the_books_are_not_closed_over_money_that_has_moved_since(lent: Lent) ->
 
 
 def test_what_an_interrupted_migration_made_of_the_search_is_made_anew(lent: Lent) -> None:
-    migrate(lent.url)
+    migrate(lent.url, "0007")
     lent.execute("UPDATE alembic_version SET version_num = '0006'")
     lent.execute("UPDATE search_tallies SET number = number + 1")
     lent.execute("DROP INDEX ix_customers_search_vector")
@@ -345,3 +366,50 @@ def test_a_limit_that_is_meant_for_requests_does_not_end_a_migration(limited: Le
         writer.rollback()
         migration.result()
     assert len(limited.rows("TABLE journal")) == 8
+
+
+@pytest.fixture
+def before_imports(url: str) -> Lent:
+    """With customers of whom some have an e-mail or a phone, and one was deleted."""
+    lent = Lent(url)
+    migrate(url, "0008")
+    lent.execute(PERSON, names=["ada", "bob", "gone"])
+    lent.execute("DELETE FROM customers WHERE external_id = 'gone'")
+    return lent
+
+
+def refused(lent: Lent, *names: str) -> str | None:
+    """The constraint by which people of those names are refused, all of them."""
+    with pytest.raises(psycopg.errors.UniqueViolation) as violation:
+        lent.execute(PERSON, names=list(names))
+    return violation.value.diag.constraint_name
+
+
+def test_what_is_unique_stays_so_as_the_indexes_are_replaced(before_imports: Lent) -> None:
+    lent = before_imports
+    there = lent.rows(PEOPLE)
+    for revision, indexes in (("head", 4), ("0008", 0), ("head", 4)):
+        (migrate if revision == "head" else downgrade)(lent.url, revision)
+        assert len(lent.rows(PARTIAL)) == indexes
+        assert refused(lent, "new", "gone") == "uq_customers_external_id"
+        assert refused(lent, "new", "ada") == "uq_customers_external_id"
+        lent.execute("UPDATE customers SET external_id = 'another' WHERE external_id = 'bob'")
+        assert refused(lent, "new", "bob") == "uq_customers_email"
+        lent.execute("UPDATE customers SET email = NULL WHERE external_id = 'another'")
+        assert refused(lent, "new", "bob") == "uq_customers_phone"
+        lent.execute(BOB_AGAIN)
+        assert lent.rows(PEOPLE) == there
+    command.check(alembic(lent.url))
+
+
+def test_a_migration_to_imports_that_broke_off_is_made_again(before_imports: Lent) -> None:
+    lent = before_imports
+    lent.execute("CREATE TABLE ix_customers_phone_digits_created_at_new ()")
+    with pytest.raises(DBAPIError, match="is not an index"):
+        migrate(lent.url)
+    assert 0 < len(lent.rows(PARTIAL)) < 4
+    assert refused(lent, "new", "gone") == "uq_customers_external_id"
+    lent.execute("DROP TABLE ix_customers_phone_digits_created_at_new")
+    migrate(lent.url)
+    assert len(lent.rows(PARTIAL)) == 4
+    command.check(alembic(lent.url))

@@ -119,6 +119,10 @@ class CustomerImport(Identified, Timestamped, Base):
         return self.status in UNDER_WAY
 
     @property
+    def is_completed(self) -> bool:
+        return self.status == ImportStatus.COMPLETED
+
+    @property
     def lines_per_second(self) -> int | None:
         """None before anything is done."""
         return round(self.processed / self.seconds) if self.processed and self.seconds else None
@@ -159,6 +163,6 @@ class RefusedLine(Base):
     __tablename__ = "customer_import_errors"
 
     import_id: Mapped[UUID] = mapped_column(_with_import(), primary_key=True)
-    line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     value: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str] = mapped_column(String(500))

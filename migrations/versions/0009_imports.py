@@ -49,11 +49,11 @@ TABLES = ("parts", "chunks", "names", "errors")
 
 
 def upgrade() -> None:
+    _replace_indexes(" WHERE {} IS NOT NULL")
     _create_tables()
     op.execute(REFUSE_RETIRED)
     op.execute("DROP TRIGGER IF EXISTS refuse_retired_external_id ON customers")
     op.execute(OF_ALL_ROWS)
-    _replace_indexes(" WHERE {} IS NOT NULL")
 
 
 def downgrade() -> None:
@@ -96,7 +96,7 @@ def _create_tables() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "status IN ('UPLOADING', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED')",
-            name="ck_customer_imports_status_known",
+            name=op.f("ck_customer_imports_status_known"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_customer_imports"),
     )
@@ -129,7 +129,8 @@ def _create_tables() -> None:
     _create_beside("names", sa.Column("external_id", sa.String(length=60), nullable=False))
     _create_beside(
         "errors",
-        sa.Column("line", sa.Integer(), nullable=False),
+        # Further than any file goes, as far as a cursor may: it may be forged.
+        sa.Column("line", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.String(length=200), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=False),
     )
