@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.schemas.imports import judged
     from app.services import exports, imports, notices, tallies
     from app.web import logs, metrics, problems, tokens
+    from app.web.refs import Ref
 
     settings = settings or config.load()
     app = Flask(__name__)
@@ -45,7 +46,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.debug = settings.debug
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    for part in (db, cache, queue, tokens, logs, exports):
+    app.url_map.converters["default"] = Ref
+    for part in (db, cache, tokens, logs):
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)

@@ -5,6 +5,7 @@ Each knows its JSON Schema (`json_schema`), from which the OpenAPI document is b
 
 from app.schemas.fields.numbers import Exact, Figure, JsonSchema, Money, Numeral, Score, Whole
 from app.schemas.fields.text import (
+    RESERVED,
     Email,
     Excerpt,
     ExternalId,
@@ -19,6 +20,7 @@ from app.schemas.fields.text import (
 from app.schemas.fields.values import Anything, Choice, Day, Instant, Truth
 
 __all__ = [
+    "RESERVED",
     "Anything",
     "Choice",
     "Day",
