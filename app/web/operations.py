@@ -37,10 +37,14 @@ FORM = {
     "multipart/form-data": {
         "schema": {
             "type": "object",
-            "properties": {PART: {"type": "string", "contentMediaType": "text/csv"}},
+            # By which OpenAPI 3.1 knows a file; as what it is sent, `encoding` says.
+            "properties": {
+                PART: {"type": "string", "contentMediaType": "application/octet-stream"}
+            },
             "required": [PART],
             "additionalProperties": False,
-        }
+        },
+        "encoding": {PART: {"contentType": "text/csv"}},
     }
 }
 # Answers before a key is looked at, and those that are worth another try.
