@@ -171,6 +171,10 @@ class ExternalIdTaken(Conflict):
     title = "This external_id already exists"
 
 
+class ImportAbandoned(Conflict):
+    title = "The file took so long that it was given up"
+
+
 class LastAdmin(Conflict):
     title = "The last active admin cannot be demoted or disabled"
 

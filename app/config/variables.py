@@ -145,7 +145,8 @@ class _Variables(Schema):
     login_failure_window_minutes = _whole(15, 1, 1_440)
     currency = fields.String(load_default="USD", validate=Regexp(r"[A-Z]{3}\Z"))
     idempotency_hours = _whole(24, 24, 8_760)
-    max_import_bytes = _whole(256 * 1024**2, 1, 16 * 1024**3)
+    # As many lines may there be as PostgreSQL's integers count.
+    max_import_bytes = _whole(256 * 1024**2, 1, 2**31 - 1)
     cors_origins = _Names(load_default=())
     metrics_token = fields.String(load_default="")
     prometheus_multiproc_dir = fields.String(load_default="")

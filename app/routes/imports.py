@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Blueprint
 
-from app.errors import ImportNotFound, StaffOnly
+from app.errors import ImportAbandoned, ImportNotFound, StaffOnly
 from app.schemas.imports import ImportFilter, ImportOut, ImportQuery, RefusedLineOut
 from app.services import imports
 from app.services.actor import Actor
@@ -22,7 +22,7 @@ bp = Blueprint("imports", __name__, url_prefix="/customers/imports")
     returns=ImportOut,
     status=202,
     location="/customers/imports/{id}",
-    raises=(StaffOnly,),
+    raises=(StaffOnly, ImportAbandoned),
 )
 def create(actor: Actor, upload: imports.Staged, query: dict[str, Any]) -> object:
     """Import customers from a file.

@@ -12,10 +12,11 @@ from itertools import count
 from uuid import UUID
 
 from sqlalchemy import delete, func, update
+from uuid_utils.compat import uuid7
 
 from app import queue
 from app.db import after_commit, append, copy_in, db, transaction
-from app.errors import Invalid
+from app.errors import ImportAbandoned, Invalid
 from app.models import CustomerImport, ImportPart, ImportStatus
 from app.services import audit
 from app.services.actor import Actor
@@ -44,33 +45,40 @@ class Staged:
 def stage(actor: Actor, filename: str, pieces: Iterable[bytes]) -> Staged:
     """Take in the bytes of a file, as they come. Staff only.
 
-    Raises Invalid for what is no text in UTF-8, or holds no line. Then nothing is kept, nor where
-    `pieces` raises; what a process that dies here leaves is forgotten later.
+    Raises Invalid for what is no text in UTF-8, or holds no line, and ImportAbandoned. Then nothing
+    is kept, nor where `pieces` raises; what a process that dies here leaves is forgotten later.
     """
     actor.must_be_staff()
-    record = CustomerImport(created_by=actor.id, filename=_plain(filename), is_dry_run=False)
+    import_id, name = uuid7(), _plain(filename)
     with transaction():
-        db.session.add(record)
+        db.session.add(
+            CustomerImport(id=import_id, created_by=actor.id, filename=name, is_dry_run=False)
+        )
     digest = sha256()
     number = total = 0
     try:
         for portion in _portions(cut(_noted(pieces, digest.update))):
             rows = zip(count(number), portion, strict=False)
-            _keep(record.id, [(at, chunk) for at, chunk in rows])
+            _keep(import_id, [(at, chunk) for at, chunk in rows])
             number += len(portion)
             total += sum(chunk.number_of_lines for chunk in portion)
         if not total:
             raise Invalid({"file": ["Must hold at least one line."]})
     except BaseException:
-        forget(record.id)
+        forget(import_id)
         raise
-    return Staged(record.id, record.filename, digest.hexdigest(), number, total)
+    return Staged(import_id, name, digest.hexdigest(), number, total)
 
 
 def accept(actor: Actor, staged: Staged, *, is_dry_run: bool = False) -> CustomerImport:
-    """Have a staged file worked on, soon; a dry run reports the same and creates nobody."""
+    """Have a staged file worked on, soon; a dry run reports the same and creates nobody.
+
+    Raises ImportAbandoned where it has been forgotten meanwhile.
+    """
     with transaction():
-        record = db.session.get_one(CustomerImport, staged.id, populate_existing=True)
+        record = db.session.get(CustomerImport, staged.id, populate_existing=True)
+        if record is None:
+            raise ImportAbandoned
         record.status = ImportStatus.QUEUED
         record.is_dry_run = is_dry_run
         record.total_lines, record.chunks = staged.total_lines, staged.chunks
@@ -129,12 +137,15 @@ def _portions(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
 
 def _keep(import_id: UUID, numbered: list[tuple[int, Chunk]]) -> None:
     with transaction():
-        db.session.execute(
+        there = db.session.scalar(
             update(CustomerImport)
             .where(CustomerImport.id == import_id)
-            .values(updated_at=func.now()),
+            .values(updated_at=func.now())
+            .returning(CustomerImport.id),
             execution_options=APART,
         )
+        if there is None:
+            raise ImportAbandoned
         rows = ((import_id, at, chunk.first_line, chunk.text) for at, chunk in numbered)
         copy_in(db.session().connection().connection, COPY, rows)
 
