@@ -46,6 +46,8 @@ def import_customers(path: Path, dry_run: bool, email: str | None) -> None:
     counts = f"{done.created:,} {would}created, {done.rejected:,} rejected"
     click.echo(f"{counts} of {done.total_lines:,} lines.")
     _show_refused(actor, record.id, done.rejected)
+    if not done.is_completed:
+        raise click.ClickException("The import was given up, for it failed again and again.")
 
 
 def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
