@@ -4,6 +4,7 @@ All of it follows from the contracts, so that a new route is attacked as soon as
 whose path or body is not known here fails the tests until `LIVING` or `GOOD` names one.
 """
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -90,6 +91,7 @@ LIVING = {
     "payments.ref": "payment",
     "auth.user_id": "user",
     "auth.key_id": "key",
+    "imports.import_id": "import",
     "loans.clear_flags": "flagged",
     "docs.swagger_asset": "swagger-ui.css",
     "docs.redoc_asset": "redoc.standalone.js",
@@ -205,6 +207,7 @@ class World:
             "flagged": flagged["id"],
             "user": self.lender.user(Role.OFFICER).id,
             "key": self.admin.post("/auth/api-keys", {"name": "k", "role": "officer"}).json["id"],
+            "import": self.admin.post("/customers/imports", data=good_form()).json["id"],
         }
 
     def path(self, route: Route, **others: str) -> str:
@@ -226,10 +229,12 @@ class World:
         }
 
     def send(self, route: Route, body: str | bytes | None = None, **kwargs: Any) -> TestResponse:
-        """Send a raw body as JSON, or what keyword arguments say."""
+        """Send a raw body as JSON, what keyword arguments say, or a good file if one is taken."""
         path = kwargs.pop("path", None) or self.path(route)
         if body is not None:
             kwargs = {"data": body, "content_type": "application/json", **kwargs}
+        elif route.contract.upload:
+            kwargs = {"data": good_form(), **kwargs}
         caller = kwargs.pop("caller", self.caller(route))
         response: TestResponse = caller.open(path, method=route.method, buffered=True, **kwargs)
         return response
@@ -259,6 +264,12 @@ def fingerprint(app: Flask) -> dict[str, str]:
     )
     with app.app_context(), db.engine.connect() as connection:
         return dict(connection.execute(text(f"SELECT {hashes}")).one()._mapping)
+
+
+def good_form() -> dict[str, Any]:
+    """A form with a file of customers, as the test client takes it: one good line, one not."""
+    content = f"file-{next(_numbers)},100.00\nno-limit\n".encode()
+    return {"file": (io.BytesIO(content), "customers.csv")}
 
 
 def refusal(response: TestResponse) -> int:

@@ -6,6 +6,7 @@ does a filter that no question names.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from app.models import Role
 from app.schemas.common import ListFilter
-from tests.attacks import Route, routes
+from tests.attacks import Route, good_form, routes
 from tests.factories import LOAN, created
 
 if TYPE_CHECKING:
@@ -37,17 +38,23 @@ class Listed:
     questions: Callable[["Book"], list[Question]]
     add: Callable[["Book"], object]
     filters: Mapping[str, Callable[[Row, Any], bool]]
-    moment: str = "created_at"
+    order: tuple[str, ...] = ("created_at", "id")
+    is_descending: bool = True
     is_theirs: Callable[["Book", Row], bool] | None = None
     leaving: tuple[Question, Callable[["Book", str], TestResponse]] | None = None
 
     def means(self, name: str) -> Callable[[Row, Any], bool]:
         """Whether a row meets a filter of that name."""
         days = {
-            "from": lambda row, day: row[self.moment][:10] >= day,
-            "to": lambda row, day: row[self.moment][:10] <= day,
+            "from": lambda row, day: row[self.order[0]][:10] >= day,
+            "to": lambda row, day: row[self.order[0]][:10] <= day,
         }
         return {**days, **self.filters}[name]
+
+    def place(self, row: Row) -> tuple[Any, ...]:
+        """Where the row stands in the list."""
+        moment, *others = self.order
+        return (_moment(row[moment]), *(row[name] for name in others))
 
 
 def met(route: Route, question: Question, rows: list[Row]) -> list[Row]:
@@ -58,6 +65,15 @@ def met(route: Route, question: Question, rows: list[Row]) -> list[Row]:
         row for row in rows if all(listed.means(name)(row, value) for name, value in wanted.items())
     ]
     return found[::-1] if question.get("sort") == "oldest" else found
+
+
+def id_of(row: Row) -> Any:
+    """What tells it from the others; a line of a file has its number."""
+    return row["id"] if "id" in row else row["line"]
+
+
+def _moment(value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _of_customer(row: Row, name: str) -> bool:
@@ -136,7 +152,18 @@ LISTED = {
             book.admin.post(f"/customers/{book.debt['id']}/account/deposits", {"amount": "2"})
         ),
         {},
+        order=("created_at",),  # its ids are those of journals
         is_theirs=lambda *_: True,  # the account is their customer's
+    ),
+    "imports.index": Listed(
+        lambda _: [], lambda book: book.admin.post("/customers/imports", data=good_form()), {}
+    ),
+    "imports.errors": Listed(
+        lambda _: [],
+        lambda book: book.add_refused_line(),
+        {},
+        order=("line",),
+        is_descending=False,
     ),
     "loans.index": Listed(
         lambda book: [
@@ -186,6 +213,6 @@ LISTED = {
         ],
         lambda book: created(book.admin.post("/loans/", {**LOAN, "customer_id": book.debt["id"]})),
         {name: _same(name) for name in ("subject_id", "actor_id", "action")},
-        moment="at",
+        order=("at", "id"),
     ),
 }

@@ -11,9 +11,9 @@ from werkzeug.test import TestResponse
 
 from app.db import db, transaction
 from app.models import Role
-from tests.attacks import Route, World, query
+from tests.attacks import Route, World, good_form, query
 from tests.factories import Caller, created
-from tests.filters import LISTED, WHY, Row
+from tests.filters import LISTED, WHY, Row, id_of
 
 ROWS = 13
 SIZE = 5
@@ -27,8 +27,15 @@ UPDATE {table}
 SET {moment} = timestamptz '2026-01-29 23:59:59.999999Z' + rank % 5 * interval '1 day'
 FROM ranked WHERE ranked.id = {table}.id
 """
+REFUSE = """
+INSERT INTO customer_import_errors (import_id, line, value, reason)
+SELECT :id, coalesce(max(line), 0) + 2, 'no-limit', 'Must have two fields or three.'
+FROM customer_import_errors WHERE import_id = :id
+"""
 MOMENTS = {
-    **dict.fromkeys(("users", "api_keys", "customers", "loans", "payments"), "created_at"),
+    **dict.fromkeys(
+        ("users", "api_keys", "customers", "loans", "payments", "customer_imports"), "created_at"
+    ),
     "audit_events": "at",
 }
 APPEND_ONLY = frozenset(("payments", "audit_events"))
@@ -49,6 +56,8 @@ class Book(World):
             self._add_people(number)
             self._add_loan(number)
             self._add_money(number)
+            self.admin.post("/customers/imports", data=good_form())
+            self.add_refused_line()
         self.records["customer"] = self.debt["id"]
         if is_spread:
             spread(app)
@@ -79,6 +88,11 @@ class Book(World):
         if number % 6 == 1:
             created(self.admin.post(f"/payments/{paid['id']}/reverse", WHY))
         created(self.admin.post(f"/customers/{self.debt['id']}/account/deposits", {"amount": "1"}))
+
+    def add_refused_line(self) -> None:
+        """Another line that the import did not take, further down in its file."""
+        with self.app.app_context(), transaction():
+            db.session.execute(text(REFUSE), {"id": self.records["import"]})
 
     def add_to(self, route: Route) -> None:
         """One more of what the route lists."""
@@ -114,8 +128,9 @@ def spread(app: Flask) -> None:
                 db.session.execute(text(guard.format("ENABLE")))
 
 
-def ids(answer: TestResponse) -> list[str]:
-    return [row["id"] for row in answer.get_json()]
+def ids(answer: TestResponse) -> list[Any]:
+    """What tells the rows apart."""
+    return list(map(id_of, answer.get_json()))
 
 
 def links(answer: TestResponse) -> dict[str, str]:

@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 
 from app.config import Settings
 from app.models import Role
+from tests.attacks import good_form
 from tests.conftest import sweep
 from tests.credentials import key_holder, session_of
 from tests.factories import LOAN, PASSWORD, Caller, Lender, created
@@ -72,6 +73,11 @@ GET    /customers/<ref>/account/entries   -              401   200      404     
 POST   /customers/<ref>/account/deposits  amount         401   403      403     201   201         201           403     401     401
 POST   /customers/<ref>/account/withdrawals amount       401   403      403     201   201         201           403     401     401
 POST   /customers/<ref>/account/entries/<entry>/reverse reason 401 403   403     403   201         403           403     401     401
+
+POST   /customers/imports                 file           401   403      403     202   202         202           403     401     401
+GET    /customers/imports                 -              401   403      403     200   200         200           403     401     401
+GET    /customers/imports/<uuid:import_id> -             401   403      403     200   200         200           403     401     401
+GET    /customers/imports/<uuid:import_id>/errors -      401   403      403     200   200         200           403     401     401
 
 POST   /loans/                            loan           401   201      404     201   201         201           404     401     401
 GET    /loans/                            -              401   200      200     200   200         200           200     401     401
@@ -132,6 +138,7 @@ PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/customers/<ref>": lambda world: world.maker.make_customer(external_id=new_name()),
     "/customers/<ref>/account/withdrawals": lambda world: depositor(world),
     "/customers/<ref>/account/entries/<entry>": lambda world: depositor(world),
+    "/customers/imports/<uuid:import_id>": lambda world: an_import(world),
     "/loans/<ref>": lambda world: world.maker.make_loan(external_id=new_name()),
     "/loans/<ref>/clear-flags": lambda world: flagged_loan(world),
     "/payments/<ref>": lambda world: payment(world),
@@ -141,7 +148,7 @@ PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
 }
 
 # What a request sends; `ref` is what stands in its path, or names the owner's customer who borrows
-# or pays.
+# or pays. A file goes as a form.
 BODIES: dict[str, Callable[[World, str], dict[str, Any] | None]] = {
     "-": lambda *_: None,
     "user": lambda *_: {"email": new_email(), "password": PASSWORD},
@@ -153,6 +160,7 @@ BODIES: dict[str, Callable[[World, str], dict[str, Any] | None]] = {
     "customer": lambda *_: {"first_name": "A", "last_name": "B", "email": new_email()},
     "limited": lambda *_: {"external_id": new_name(), "credit_limit": "1.00"},
     "name": lambda *_: {"first_name": "Grace"},
+    "file": lambda *_: None,
     "limit": lambda *_: {"credit_limit": "1000000.00"},
     "status": lambda *_: {"status": "INACTIVE"},
     "loan": lambda _, ref: {**LOAN, "customer_id": ref},
@@ -196,7 +204,8 @@ class Row:
         )
         send = getattr(world.callers[caller], self.method.lower())
         body = BODIES[self.sends](world, record["id"])
-        response: TestResponse = send(path, body, headers={"X-Request-ID": "same"})
+        form = {"data": good_form()} if self.sends == "file" else {}
+        response: TestResponse = send(path, body, headers={"X-Request-ID": "same"}, **form)
         response.get_data()
         response.close()
         return response
@@ -221,6 +230,12 @@ def payment(world: World) -> dict[str, Any]:
     assert world.keeper.post(f"/loans/{loan['id']}/activate").status_code == 200
     body = {"customer_id": loan["customer_id"], "total_amount": "1.00", "external_id": new_name()}
     return created(world.keeper.post("/payments/", body))
+
+
+def an_import(world: World) -> dict[str, Any]:
+    made = world.keeper.post("/customers/imports", data=good_form())
+    assert made.status_code == 202, made.get_data(as_text=True)
+    return dict(made.get_json())
 
 
 def new_email() -> str:

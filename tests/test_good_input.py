@@ -12,6 +12,7 @@ from tests.attacks import MILLION, Route, World, refusal, routes
 from tests.factories import LOAN, Caller, created
 
 READING = [route for route in routes() if route.contract.body]
+TAKING = [route for route in routes() if route.contract.upload]
 A_MEBIBYTE = 1024 * 1024
 MONEY_FIELDS = [
     (route, name)
@@ -39,6 +40,13 @@ def test_the_body_under_attack_is_good_when_left_alone(
     world = World(app)
     response = world.send(route, json.dumps(world.good_body(route)))
     assert response.status_code == route.contract.status, response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("route", TAKING, ids=str)
+def test_the_file_that_is_sent_where_nothing_else_is_said_is_good(
+    app: Flask, clean: None, route: Route
+) -> None:
+    assert World(app).send(route).status_code == route.contract.status
 
 
 @pytest.mark.parametrize(("route", "name"), MONEY_FIELDS, ids=str)

@@ -145,8 +145,9 @@ CACHING = (
     Mutant(
         "cache: what is open to all is not remembered",
         "app/web/endpoint.py",
-        "if (self.cached or self.reads) and self.credential is not Credential.REQUIRED:",
-        "if False:",
+        "        if (\n            self.cached or self.reads or self.upload\n"
+        "        ) and self.credential is not Credential.REQUIRED:",
+        "        if False:",
         f"{REMEMBERED_TESTS} -k open_to_all",
     ),
     Mutant(

@@ -3,7 +3,6 @@
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import chain, product
 from typing import Any
 
@@ -13,7 +12,7 @@ from flask import Flask
 from app.config import Settings
 from tests.attacks import Route, query, refusal
 from tests.conftest import sweep
-from tests.filters import LISTED, LISTS, PLACING, Question, met
+from tests.filters import LISTED, LISTS, PLACING, Question, id_of, met
 from tests.lists import LARGEST, SIZE, Book, cursor_to, follow, ids, links
 
 each = pytest.mark.parametrize("route", LISTS, ids=str)
@@ -48,10 +47,9 @@ def test_every_list_and_each_of_its_filters_is_asked_for(book: Book) -> None:
 @each
 def test_a_list_is_in_order_and_answers_what_meets_its_filters(book: Book, route: Route) -> None:
     rows = book.whole(route)
-    moment = LISTED[route.rule.endpoint].moment
-    if "entries" not in route.rule.rule:  # whose ids are its journals', and do not order them
-        keys = [(datetime.fromisoformat(row[moment]), row["id"]) for row in rows]
-        assert keys == sorted(keys, reverse=True)
+    listed = LISTED[route.rule.endpoint]
+    places = list(map(listed.place, rows))
+    assert places == sorted(places, reverse=listed.is_descending)
     assert len(rows) > 2 * SIZE
     for question in questions(book, route):
         expected = met(route, question, rows)
@@ -67,7 +65,7 @@ def test_links_lead_to_each_record_once_and_back_again(book: Book, route: Route)
     for question in questions(book, route):
         there = list(follow(book.admin, book.page(route, page_size=SIZE, **question), "next"))
         assert list(chain.from_iterable(map(ids, there))) == [
-            row["id"] for row in met(route, question, rows)
+            id_of(row) for row in met(route, question, rows)
         ], question
         assert [page.headers["X-Page"] for page in there] == [
             str(number + 1) for number in range(len(there))
@@ -91,7 +89,7 @@ def test_numbers_lead_to_the_pages_that_links_lead_to(book: Book, route: Route) 
 def test_pages_of_one_record_lead_through_all_of_them(book: Book, route: Route) -> None:
     first = book.page(route, page_size=1)
     there = [ids(page) for page in follow(book.admin, first, "next")]
-    assert there == [[row["id"]] for row in book.whole(route)]
+    assert there == [[id_of(row)] for row in book.whole(route)]
 
 
 @each
@@ -110,7 +108,7 @@ def test_what_is_added_meanwhile_moves_nothing(book: Book, route: Route, rel: st
             if len(seen) < len(before):
                 book.add_to(route)
         assert len(set(seen)) == len(seen)
-        assert {row["id"] for row in before} <= set(seen)
+        assert set(map(id_of, before)) <= set(seen)
 
 
 @each_that_is_left

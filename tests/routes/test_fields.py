@@ -62,7 +62,7 @@ def test_only_the_fields_that_are_named_are_shown(book: Book, ask: Any, route: R
     whole = ask(route, page_size=LARGEST)
     assert [list(row) for row in whole.get_json()] == [known] * len(whole.get_json())
     some = list(combinations(known, 2))
-    for chosen in [*((name,) for name in known), *some[:: len(some) // 5], known]:
+    for chosen in [*((name,) for name in known), *some[:: len(some) // 5 or 1], known]:
         answer = ask(route, page_size=LARGEST, fields=",".join(chosen))
         assert answer.get_json() == [
             {name: row[name] for name in chosen} for row in whole.get_json()

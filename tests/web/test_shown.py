@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 from marshmallow import Schema, fields
 
 from app.models import LoanStatus, Role, Severity
-from app.schemas.fields import Anything, Choice, Day, Exact, Figure, Id, Instant, Money, Score
+from app.schemas.fields import (
+    Anything,
+    Choice,
+    Day,
+    Exact,
+    Excerpt,
+    Figure,
+    Id,
+    Instant,
+    Money,
+    Score,
+)
 from app.schemas.loans import Decider, FraudFlagOut, LoanOut
 from app.schemas.reports import PortfolioOut
 from app.web.shown import CHOICES_KEPT, json, known_fields, shower
@@ -59,6 +70,7 @@ VALUES: Mapping[type, Strategy] = {
     Anything: JSON,
     Choice: ENUMS | ENUMS.map(str),
     Day: st.dates(),
+    Excerpt: TEXT,
     Id: IDS | IDS.map(str),
     Decider: IDS,
     Instant: MOMENTS

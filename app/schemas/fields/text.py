@@ -139,8 +139,10 @@ class Excerpt(fields.Field[str]):
 
     json_schema: JsonSchema = {"type": "string"}
 
-    def _serialize(self, value: Any, *_: Any, **__: Any) -> str:
-        return defused(UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value))
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:
+        return (
+            None if value is None else defused(UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value))
+        )
 
 
 class Id(fields.Field[UUID]):
