@@ -64,6 +64,11 @@ PROOFS = (
     ),
     Proof("Redis is expendable", "pytest tests/test_never_stale.py", {"NEVER_STALE_SECONDS": "60"}),
     Proof(
+        "An import resumes",
+        "pytest tests/faults/test_import_resumes.py tests/services/imports/test_against_a_model.py",
+        {"IMPORT_LINES": "1000000", "IMPORT_KILLS": "20", "IMPORT_EXAMPLES": "2000"},
+    ),
+    Proof(
         "Counts and reports are exact",
         "pytest tests/services/test_exact_under_load.py tests/services/test_any_statement.py",
         {"TALLY_SNAPSHOTS": "1000", "TALLY_EXAMPLES": "1000"},
