@@ -4,6 +4,7 @@ from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
 from tests.mutants.exports import EXPORTED
 from tests.mutants.fraud import FRAUDULENT
+from tests.mutants.imports import IMPORTED
 from tests.mutants.keys import KEYED
 from tests.mutants.lists import LISTS
 from tests.mutants.money import MONEY
@@ -19,6 +20,7 @@ MUTANTS = (
     *CONNECTED,
     *EXPORTED,
     *FRAUDULENT,
+    *IMPORTED,
     *KEYED,
     *LISTS,
     *MONEY,
@@ -161,13 +163,6 @@ MUTANTS = (
         "if not actor.is_staff and STAFF_SETS & values.keys():",
         "if False:",
         "tests/routes/test_customers.py -k neither_limit",
-    ),
-    Mutant(
-        "a retired external id",
-        "migrations/versions/0001_the_tables.py",
-        "IF EXISTS (SELECT FROM retired_external_ids",
-        "IF false AND EXISTS (SELECT FROM retired_external_ids",
-        "tests/routes/test_customers.py tests/test_races.py -k external_id",
     ),
     Mutant(
         "append-only tables",
