@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["default"] = Ref
-    for part in (db, cache, tokens, logs):
+    for part in (db, cache, queue, tokens, logs, exports):
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)
