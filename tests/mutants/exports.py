@@ -145,7 +145,7 @@ EXPORTED = (
     Mutant(
         "exports: a cell is safe",
         CSV,
-        'return text if is_number or not text.startswith(FORMULA_STARTS) else f"\'{text}"',
+        "return text if is_number else made_safe(text)",
         "return text",
         "tests/routes/test_exported_cells.py",
     ),

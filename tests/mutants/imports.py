@@ -172,8 +172,8 @@ _RECEIVING = (
     Mutant(
         "imports: handed over after the commit",
         RECEIVING,
-        "after_commit(lambda: hand_over(record.id))",
-        "hand_over(record.id)",
+        "after_commit(lambda: queue.hand_over(record.id))",
+        "queue.hand_over(record.id)",
         f"{RECEIVED} -k hears_of_it",
     ),
     Mutant(

@@ -87,8 +87,8 @@ KEYED = (
     Mutant(
         "keys: a refusal undoes what its service call did",
         DB,
-        "    with session.begin_nested():\n        yield\n",
-        "    yield\n",
+        "    with session.begin_nested():\n        yield session.connection()",
+        "    if True:\n        yield session.connection()",
         "tests/test_db.py -k step",
     ),
     Mutant(

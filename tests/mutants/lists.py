@@ -261,8 +261,8 @@ LISTS = (
     Mutant(
         "reading: in the transaction at work",
         READING,
-        "if session is not None and session.in_transaction():",
-        "if False:",
+        "if (of_session := lent()) is not None:",
+        "if (of_session := None) is not None:",
         f"{READING_TESTS} -k 'within_a_transaction or enough'",
     ),
     Mutant(

@@ -147,6 +147,7 @@ def test_the_facts_are_found_by_indexes_whatever_plan_is_kept() -> None:
     indexes = set(re.findall(r"\bix_\w+", "\n".join(plan)))
     assert indexes == {
         "ix_loans_customer_id_created_at_id",
+        "ix_loans_owed",
         "ix_customers_phone_digits_created_at",
         "ix_customers_email_domain_created_at",
     }
