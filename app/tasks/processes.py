@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 CONFIG = {
     # Reading an import is Python's work, so each has a process: two may go on at once, one that is
-    # killed or grows takes no other along, and the oldest gives its memory back.
+    # killed or grows takes no other along, and what they took they give back in the end.
     # A Mac has trouble with forks of what has begun to work; a laptop's imports can share one.
     "worker_pool": "threads" if sys.platform == "darwin" else "prefork",
     "worker_concurrency": 2,

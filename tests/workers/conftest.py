@@ -46,6 +46,7 @@ def made(environ: dict[str, str], imports: Pretended) -> Iterator[Made]:
         return apps[-1]
 
     yield make
+    imports.let_all_go()
     for app in apps:
         disconnect(app)
         app.extensions["queue"].celery.close()

@@ -90,6 +90,9 @@ class Pretended:
     def let_go(self, import_id: UUID) -> None:
         self._set("is_held = false", import_id)
 
+    def let_all_go(self) -> None:
+        self._cursor.execute("UPDATE pretended_imports SET is_held = false")
+
     def run_out(self, import_id: UUID) -> None:
         """Its lease, as if its time had passed."""
         self._set("leased_until = now() - interval '1 second'", import_id)
