@@ -16,7 +16,7 @@ from app.db import db
 from app.local.processes import wait_until
 from app.queue import Imports
 
-PATIENCE = 30
+PATIENCE = 60
 CHECKPOINT_SECONDS = 0.02
 TABLE = """
 CREATE TABLE pretended_imports (

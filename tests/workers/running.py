@@ -17,7 +17,7 @@ from tests.local.conftest import is_gone
 from tests.servers import fresh_folder
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30
+PATIENCE = 60
 APP = ("--quiet", "-A", "tests.workers.celery_app")
 TOLD = (*APP, "worker", "--without-gossip", "--without-mingle")
 

@@ -30,7 +30,7 @@ from tests.serving import served
 from tests.workers.conftest import Made
 from tests.workers.pretended import Pretended
 
-PATIENCE = 30
+PATIENCE = 60
 AT_ONCE = 0.5
 
 
