@@ -185,7 +185,8 @@ def environment() -> dict[str, str]:
     servers = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "USE_CELERY"}
     settings = {*servers, "APP_ENV", "HOST", "PROMETHEUS_MULTIPROC_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
-    return {**inherited, "PORT": str(port)}
+    # Without the worker, which some tests have started by an empty setting.
+    return {**inherited, "PORT": str(port), "USE_CELERY": "false"}
 
 
 Launch = Callable[..., Launched]

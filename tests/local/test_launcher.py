@@ -118,7 +118,7 @@ def test_a_dead_gunicorn_is_named(launch):
 
 
 def test_a_worker_runs_beside_gunicorn_with_beat(launch):
-    service = launch().ready()
+    service = launch(USE_CELERY="").ready()
     assert service.said("worker: --quiet -A celery_app worker --beat")
     assert service.said("--without-mingle False\n"), "it has no part in gunicorn's metrics"
     assert service.ended(signal.SIGTERM) == 0
@@ -127,7 +127,7 @@ def test_a_worker_runs_beside_gunicorn_with_beat(launch):
 
 
 def test_a_dead_worker_is_named(launch):
-    service = launch().ready()
+    service = launch(USE_CELERY="").ready()
     assert service.said("worker: ")
     next(p for p in service.family if "celery" in p.cmdline()).kill()
     assert service.ended() == 1
@@ -143,7 +143,7 @@ def test_without_celery_there_is_no_worker(launch, off):
 
 def test_the_service_is_told_to_use_the_worker_that_runs(launch, project):
     (project / "seed.py").write_text("import os; print('celery', os.environ['USE_CELERY'])")
-    assert "celery true" in launch().ready().output
+    assert "celery true" in launch(USE_CELERY="").ready().output
 
 
 @pytest.mark.parametrize(
