@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, fields
 
@@ -35,7 +35,11 @@ from app.schemas.reports import PortfolioOut
 from app.web.shown import CHOICES_KEPT, json, known_fields, shower
 from tests.attacks import routes
 
-UNHURRIED = settings(deadline=None, max_examples=40)
+UNHURRIED = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 Strategy = st.SearchStrategy[Any]
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
