@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -105,9 +106,12 @@ def _plans(connection: psycopg.Connection, statement: str, values: Any) -> Itera
     """The plan for these values, and the one that is kept for any."""
     yield _plan(connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", values))
     numbers: dict[str, int] = {}
-    kept = PARAMETER.sub(
-        lambda name: f"${numbers.setdefault(name[1], len(numbers) + 1)}", statement
-    )
+
+    def numbered(name: re.Match[str]) -> str:
+        number = numbers.setdefault(name[1], len(numbers) + 1)
+        return f"${number}{'::interval' * isinstance(values[name[1]], timedelta)}"
+
+    kept = PARAMETER.sub(numbered, statement)
     if connection.info.server_version >= 160_000:
         unprepared = psycopg.ClientCursor(connection)
         yield _plan(unprepared.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {kept}"))
@@ -188,4 +192,18 @@ def test_no_search_does(
     for status in ({}, {"status": "INACTIVE"}):
         assert book.admin.get(f"/customers/?{query(q=q, **status)}").status_code == 200
     assert asked
+    assert read_through(asked) == []
+
+
+def test_no_application_does(
+    large: tuple[Flask, Book],
+    asked: list[Asked],
+    read_through: Callable[[list[Asked]], list[str]],
+) -> None:
+    _, book = large
+    phone, email = "+49 30 1234567", "anna@firm.example"
+    customer = book.admin.make_customer(external_id="planned", phone=phone, email=email)
+    asked.clear()
+    book.admin.make_loan(customer)
+    assert any("others_with_phone" in statement for statement, _ in asked)
     assert read_through(asked) == []

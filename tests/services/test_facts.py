@@ -1,11 +1,9 @@
 """What the rules are told: windows to the microsecond, and whose applications count."""
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -125,33 +123,6 @@ def test_a_domain_of_many_customers_is_counted_to_the_last(customers: int) -> No
         )
     customer = db.session.scalars(select(Customer).limit(1)).one()
     assert facts_at(NOON, {"id": str(customer.id)}).customers_of_domain == customers
-
-
-@pytest.mark.usefixtures("context")
-def test_the_facts_are_found_by_indexes_whatever_plan_is_kept() -> None:
-    """A plan for any parameters is what a long-lived connection ends up with."""
-    numbers = count(1)
-    statement = re.sub(
-        r"%\(\w+?(_window)?\)s",
-        lambda found: f"${next(numbers)}{'::interval' if found[1] else ''}",
-        facts._query().sql,
-    )
-    with transaction():
-        db.session.execute(text("SET LOCAL enable_seqscan = off"))  # for the tables are empty
-        db.session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-        connection = db.session.connection()
-        connection.exec_driver_sql(f"PREPARE facts AS {statement}")
-        unknown = ", ".join(["NULL"] * (next(numbers) - 1))
-        plan = connection.exec_driver_sql(f"EXPLAIN EXECUTE facts ({unknown})").scalars().all()
-        connection.exec_driver_sql("DEALLOCATE facts")
-    indexes = set(re.findall(r"\bix_\w+", "\n".join(plan)))
-    # Of a customer's loans several know; which is chosen depends on what others left in the table.
-    assert any(name.startswith("ix_loans_") for name in indexes)
-    assert indexes >= {
-        "ix_customers_phone_digits_created_at",
-        "ix_customers_email_domain_created_at",
-    }
-    assert not any("Seq Scan" in line for line in plan)
 
 
 @pytest.mark.usefixtures("context", "clean")
