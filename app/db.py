@@ -5,12 +5,12 @@ refuses to flush, update or delete outside `transaction()`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from flask import Flask, current_app
@@ -30,11 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
-from app import config, connections
+from app import config, connections, driver
 from app.config import Settings
 from app.errors import DomainError
 from app.insertion import New, statements
-from app.refusals import translated
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ MONEY = Numeric(14, 2)
 ROWS_AT_ONCE = 2_000
 
 # To the driver the connection stays in autocommit. It commits what was begun all the same.
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN, COMMIT = b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT"
 
 Hook = Callable[[], object]
 
@@ -141,7 +140,7 @@ def flush() -> None:
     session, work = db.session(), _at_work()
     session.flush()
     for statement, values in statements(work.new):
-        send(work.lent, statement, values)
+        driver.send(work.lent, statement, values)
     work.new.clear()
 
 
@@ -156,43 +155,12 @@ def lent() -> PoolProxiedConnection | None:
     return session.connection().connection if session.in_transaction() else None
 
 
-def send(
-    lent: PoolProxiedConnection,
-    statement: str,
-    values: Mapping[str, object] | None = None,
-    *,
-    prepare: bool | None = None,
-) -> psycopg.Cursor[tuple[Any, ...]]:
-    """Have the driver of a connection send a statement as it is, past SQLAlchemy.
-
-    Raises what PostgreSQL's errors mean, DatabaseAway and DatabaseBusy among it.
-    """
-    driver = cast(psycopg.Connection, lent.driver_connection)
-    try:
-        return driver.execute(statement, values, prepare=prepare)
-    except psycopg.Error as cause:
-        if driver.closed:  # and so, it may be, are all in the pool
-            db.engine.pool._invalidate(lent, cause)  # as SQLAlchemy does
-        if refusal := translated(cause):
-            raise refusal from cause
-        raise
-
-
-def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence[object]]) -> None:
+def copy_in(statement: str, rows: Iterable[Sequence[object]]) -> None:
     """Have PostgreSQL take rows in by a COPY, part of the transaction at work.
 
-    Raises what PostgreSQL's errors mean, as `send` does.
+    Raises what PostgreSQL's errors mean.
     """
-    _at_work()
-    driver = cast(psycopg.Connection, lent.driver_connection)
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except psycopg.Error as cause:
-        if refusal := translated(cause):
-            raise refusal from cause
-        raise
+    driver.copy_in(_at_work().lent, statement, rows)
 
 
 def after_commit(hook: Hook) -> None:
@@ -261,12 +229,13 @@ def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
     session.rollback()
     try:
         lent = session.connection().connection
-        send(lent, BEGIN, prepare=False)
+        driver.command(lent, BEGIN)
         settings = config.current()
         if settings.database_behind_pgbouncer:
             session.connection().execute(connections.set_limits(settings))
         yield lent
-        session.commit()
+        driver.command(lent, COMMIT)
+        session.commit()  # which finds nothing left to do
     except BaseException:
         session.rollback()
         raise
@@ -289,10 +258,10 @@ def _run_all(hooks: Iterable[Hook]) -> None:
 
 
 @event.listens_for(Pool, "reset")
-def _roll_back_what_is_open(driver: psycopg.Connection, *_: object) -> None:
+def _roll_back_what_is_open(connection: psycopg.Connection, *_: object) -> None:
     """Nothing is, as a rule, and to ask the driver to roll that back takes longer than to look."""
-    if driver.pgconn.transaction_status != TransactionStatus.IDLE:
-        driver.rollback()
+    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        connection.rollback()
 
 
 @event.listens_for(Session, "before_flush")

@@ -5,7 +5,7 @@ long as the driver and PostgreSQL together; it still writes the statement and ke
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,11 +14,11 @@ from sqlalchemy import BindParameter, Select, bindparam, literal_column
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import visitors
 
-from app.db import db, lent, send
+from app.db import db, lent
+from app.driver import Values, send
 from app.refusals import translated
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-Values = Mapping[str, object]
 
 
 class Reading:

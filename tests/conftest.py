@@ -14,9 +14,9 @@ from alembic import command
 from alembic.config import Config
 from flask import Flask
 from redis import Redis
-from sqlalchemy import text
+from sqlalchemy import PoolProxiedConnection, text
 
-from app import config, create_app
+from app import config, create_app, driver
 from app.config import Settings
 from app.db import Base, db
 from app.local.valkey import Valkey
@@ -188,8 +188,13 @@ def in_parallel() -> Callable[..., list[Any]]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What reaches the driver, through SQLAlchemy or past it; it commits by itself."""
+    """What reaches the driver, through SQLAlchemy or past it."""
     statements: list[str] = []
+    told = driver.command
+
+    def telling(lent: PoolProxiedConnection, words: bytes) -> None:
+        statements.append(words.decode())
+        told(lent, words)
 
     def note(how: str) -> None:
         send = getattr(psycopg.Cursor, how)
@@ -202,6 +207,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for how in ("execute", "executemany"):
         note(how)
+    monkeypatch.setattr(driver, "command", telling)
     return statements
 
 

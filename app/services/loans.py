@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from uuid_utils.compat import uuid7
+
 from app.db import append, transaction
 from app.errors import CustomerInactive, LoanNotEditable
 from app.models import Customer, CustomerStatus, Loan, LoanEvent, LoanStatus
-from app.models.base import bare
+from app.models.base import bare, now
 from app.models.loan import EDITABLE
 from app.rules import risk
 from app.services import audit, credit, decisions, fraud
@@ -30,14 +32,7 @@ def apply(actor: Actor, *, customer: str, **values: Any) -> Loan:
         borrower = lock_customer(actor, customer)
         if borrower.status != CustomerStatus.ACTIVE:
             raise CustomerInactive
-        loan = Loan(
-            customer_id=borrower.id,
-            customer=borrower,
-            status=LoanStatus.PENDING,
-            created_by=actor.id,
-            **values,
-        )
-        loan.risk_score = risk.score(**_scored(loan))
+        loan = _application(actor, borrower, values)
         known = fraud.inquire(borrower, loan)
         credit.must_fit_the_limit(borrower, loan, known.debt if known else None)
         append(loan)
@@ -127,6 +122,24 @@ def change(
         elif status is not None:
             decisions.take(actor, customer, loan, status, reason)
     return loan
+
+
+def _application(actor: Actor, customer: Customer, values: dict[str, Any]) -> Loan:
+    """A loan yet to be inserted, scored; no session comes to know it."""
+    applied_at = now()
+    return bare(
+        Loan,
+        id=uuid7(),
+        customer_id=customer.id,
+        customer=customer,
+        status=LoanStatus.PENDING,
+        risk_score=risk.score(**{name: values[name] for name in SCORED_BY}),
+        first_income=None,
+        created_by=actor.id,
+        created_at=applied_at,
+        updated_at=applied_at,
+        **values,
+    )
 
 
 def _edit(actor: Actor, customer: Customer, loan: Loan, values: dict[str, Any]) -> None:

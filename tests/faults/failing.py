@@ -5,7 +5,7 @@ it sends the request's seventh statement to PostgreSQL, or right after PostgreSQ
 Without, the request is answered as always, and `Statements` tells what it sent, as JSON.
 
 A statement is what is sent and answered as one, whoever sends it: a query, an executemany() in its
-pipeline, and the BEGIN, COMMIT and ROLLBACK that psycopg sends by itself.
+pipeline, and the BEGIN, COMMIT and ROLLBACK around them.
 """
 
 import json
@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, event
 
-from app import create_app
+from app import create_app, driver
 
 LENGTH = 72
 # The file, if any, to which libpq writes every message to and from PostgreSQL.
@@ -86,6 +86,15 @@ def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Faili
     return connection
 
 
+_command = driver.command
+
+
+def _failing_command(lent: PoolProxiedConnection, words: bytes) -> None:
+    with at_work.points.around(words):
+        _command(lent, words)
+
+
+driver.command = _failing_command
 service = create_app()
 for background in ("notices", "tallies", "queue"):
     service.extensions[background].close()

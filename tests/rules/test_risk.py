@@ -65,10 +65,12 @@ def test_a_tie_goes_to_the_even_hundredth(amount: str, expected: str) -> None:
 def test_the_score_is_the_exact_sum_rounded_once(
     amount: Decimal, term_months: int, income: Decimal, expenses: Decimal
 ) -> None:
-    found = risk.assess(amount=amount, term_months=term_months, income=income, expenses=expenses)
-    assert found.score == in_whole_numbers(
+    asked = {"amount": amount, "income": income, "expenses": expenses}
+    expected = in_whole_numbers(
         int(amount * 100), term_months, int(income * 100), int(expenses * 100)
     )
+    assert risk.score(term_months=term_months, **asked) == expected
+    assert risk.assess(term_months=term_months, **asked).score == expected
 
 
 @given(amount=CENTS, term_months=st.integers(1, 600), income=CENTS, expenses=CENTS)

@@ -1,7 +1,4 @@
-"""What an application and a movement of money ask PostgreSQL, one round trip each, and no more.
-
-Beside the commit, which the driver sends by itself.
-"""
+"""What an application and a movement of money ask PostgreSQL, one round trip each, and no more."""
 
 from collections.abc import Callable
 
@@ -34,19 +31,19 @@ def asked(sent: list[str], officer: Caller) -> Asked:
 
 def test_an_application(admin: Caller, asked: Asked) -> None:
     body = {**LOAN, "customer_id": admin.make_customer()["id"]}
-    assert asked("/loans/", body) == [*LOCKED, FACTS, APPLIED]
+    assert asked("/loans/", body) == [*LOCKED, FACTS, APPLIED, "COMMIT"]
 
 
 def test_an_application_within_a_line_of_credit(admin: Caller, asked: Asked) -> None:
     customer = admin.make_customer(credit_limit="90000.00")
     body = {**LOAN, "customer_id": customer["id"]}
-    assert asked("/loans/", body) == [*LOCKED, FACTS, APPLIED]
+    assert asked("/loans/", body) == [*LOCKED, FACTS, APPLIED, "COMMIT"]
 
 
 def test_an_application_that_is_flagged(admin: Caller, asked: Asked) -> None:
     body = {**LOAN, "customer_id": admin.make_customer()["id"], "amount": "5000000.01"}
     flagged = f"{APPLIED} and INSERT INTO fraud_flags and INSERT INTO flag_notices"
-    *before, written = asked("/loans/", body)
+    *before, written, _ = asked("/loans/", body)
     assert before == [*LOCKED, FACTS]
     assert sorted(written.split(" and ")) == sorted(flagged.split(" and "))
 
@@ -57,7 +54,7 @@ def test_an_application_that_is_approved_at_once(
     unseen = Caller(make_app(AUTO_APPROVE_BELOW="25000.00"), admin.headers)
     assert unseen.get("/loans/").status_code == 200  # to connect takes statements of its own
     body = {**LOAN, "customer_id": admin.make_customer()["id"], "amount": "500.00"}
-    assert asked("/loans/", body, unseen) == [*LOCKED, FACTS, APPLIED]
+    assert asked("/loans/", body, unseen) == [*LOCKED, FACTS, APPLIED, "COMMIT"]
 
 
 def test_a_payment(admin: Caller, asked: Asked) -> None:
@@ -70,11 +67,13 @@ def test_a_payment(admin: Caller, asked: Asked) -> None:
         *locked,
         "UPDATE loans",
         f"INSERT INTO payments and {BOOKED}",
+        "COMMIT",
     ]
     rejected = {**body, "total_amount": "500000.00"}
     assert asked("/payments/", rejected) == [
         *locked,
         "INSERT INTO payments and INSERT INTO audit_events",
+        "COMMIT",
     ]
 
 
@@ -85,4 +84,5 @@ def test_a_deposit(admin: Caller, asked: Asked) -> None:
         "SELECT accounts FOR UPDATE",
         "UPDATE accounts",
         "INSERT INTO journal and INSERT INTO entries and INSERT INTO audit_events",
+        "COMMIT",
     ]

@@ -10,7 +10,8 @@ from flask import Flask, current_app
 from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from uuid_utils.compat import uuid7
 
-from app.db import db, send, transaction
+from app.db import db, transaction
+from app.driver import send
 from app.errors import ExternalIdTaken
 from app.models import CustomerImport, ImportChunk, ImportedName, ImportPart, ImportStatus, Role
 from app.models.customer_import import UNDER_WAY

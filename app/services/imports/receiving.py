@@ -147,7 +147,7 @@ def _keep(import_id: UUID, numbered: list[tuple[int, Chunk]]) -> None:
         if there is None:
             raise ImportAbandoned
         rows = ((import_id, at, chunk.first_line, chunk.text) for at, chunk in numbered)
-        copy_in(db.session().connection().connection, COPY, rows)
+        copy_in(COPY, rows)
 
 
 def _plain(filename: str) -> str:

@@ -1,0 +1,70 @@
+"""Past SQLAlchemy: what the driver of a lent connection is told, and what its errors mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import psycopg
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from sqlalchemy import PoolProxiedConnection
+
+from app.refusals import translated
+
+Values = Mapping[str, object]
+
+
+def send(
+    lent: PoolProxiedConnection,
+    statement: str,
+    values: Values | None = None,
+    *,
+    prepare: bool | None = None,
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Have the driver send a statement as it is.
+
+    Raises what PostgreSQL's errors mean, DatabaseAway and DatabaseBusy among it.
+    """
+    driver = _driver(lent)
+    try:
+        return driver.execute(statement, values, prepare=prepare)
+    except psycopg.Error as cause:
+        _refuse(lent, cause)
+        raise
+
+
+def command(lent: PoolProxiedConnection, words: bytes) -> None:
+    """Have libpq send what has no values and answers no rows; raises as `send` does.
+
+    For what goes around every transaction: a cursor takes longer than PostgreSQL.
+    """
+    driver = _driver(lent)
+    result = driver.pgconn.exec_(words)
+    if result.status != ExecStatus.COMMAND_OK:
+        cause = error_from_result(result)
+        if driver.closed:  # of which the result has no code
+            cause = psycopg.OperationalError(str(cause))
+        _refuse(lent, cause)
+        raise cause
+
+
+def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence[object]]) -> None:
+    """Have PostgreSQL take rows in by a COPY; raises as `send` does."""
+    try:
+        with _driver(lent).cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as cause:
+        _refuse(lent, cause)
+        raise
+
+
+def _driver(lent: PoolProxiedConnection) -> psycopg.Connection:
+    return cast(psycopg.Connection, lent.driver_connection)
+
+
+def _refuse(lent: PoolProxiedConnection, cause: psycopg.Error) -> None:
+    """Raise what an error means, unless it is a bug; a connection that is lost is given up."""
+    if _driver(lent).closed:  # and so, it may be, are all in the pool
+        cast(Any, lent)._pool._invalidate(lent, cause)  # as SQLAlchemy does
+    if refusal := translated(cause):
+        raise refusal from cause
