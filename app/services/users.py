@@ -99,22 +99,61 @@ def search(
     return page_of(query, order=newest_first(User), page=page, page_size=page_size, cursor=cursor)
 
 
-def find(actor: Actor, user_id: UUID) -> User:
-    """A user; other than oneself, for admins only. Raises UserNotFound."""
-    return _find(actor, user_id)
+def find(actor: Actor, user_id: UUID, *, lock: bool = False) -> User:
+    """A user; other than oneself, for admins only. `lock` also holds the actor to their `if_match`.
+
+    Raises UserNotFound, Stale.
+    """
+    if not actor.is_admin and user_id != actor.id:
+        raise UserNotFound
+    query = select(User).where(User.id == user_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    user = db.session.scalar(query)
+    if user is None:
+        raise UserNotFound
+    if lock:
+        actor.must_expect(user)
+    return user
 
 
 def find_self(actor: Actor) -> User:
     """The user behind the credential. Raises UserOnly for an API key."""
     actor.must_be_user()
-    return _find(actor, actor.id)
+    return find(actor, actor.id)
+
+
+def find_proven(actor: Actor, password: str) -> User:
+    """The user behind the credential, whose password this is.
+
+    Raises UserOnly, WrongPassword, TooMany.
+    """
+    user = find_self(actor)
+    failures = login_failures.of_password_change(user.id)
+    login_failures.must_be_few(failures)
+    if not passwords.matches(password, user.password_hash):
+        login_failures.add(failures)
+        raise WrongPassword
+    return user
+
+
+def lock_proven(actor: Actor, proven: str) -> User:
+    """The user behind the credential, locked, with the hash that their password was matched with.
+
+    Raises Contended when it was replaced meanwhile, TooMany.
+    """
+    user = find(actor, actor.id, lock=True)
+    if user.password_hash != proven:
+        raise Contended  # another run matches the present one
+    login_failures.forget(login_failures.of_password_change(user.id))
+    return user
 
 
 def change_self(actor: Actor, *, nickname: str | None) -> User:
     """Change one's own nickname."""
     actor.must_be_user()
     with transaction():
-        user = _find(actor, actor.id, lock=True)
+        user = find(actor, actor.id, lock=True)
         if changed := user.assign({"nickname": nickname}):
             audit.record(actor, "user.changed", user, fields=changed)
     return user
@@ -128,7 +167,7 @@ def change(actor: Actor, user_id: UUID, **values: Any) -> User:
     actor.must_be_admin()
     with transaction():
         admins = _lock_active_admins()
-        user = _find(actor, user_id, lock=True)
+        user = find(actor, user_id, lock=True)
         changed = user.assign(values)
         if admins == [user.id] and not (user.is_active and user.role == Role.ADMIN):
             raise LastAdmin
@@ -144,19 +183,11 @@ def change_password(actor: Actor, *, current_password: str, new_password: str) -
 
     Raises WrongPassword, WeakPassword, TooMany; Contended when it was replaced meanwhile.
     """
-    user = find_self(actor)
-    failures = login_failures.of_password_change(user.id)
-    login_failures.must_be_few(failures)
-    if not passwords.matches(current_password, user.password_hash):
-        login_failures.add(failures)
-        raise WrongPassword
+    user = find_proven(actor, current_password)
     passwords.must_be_acceptable(new_password, email=user.email)
     proven, replacement = user.password_hash, passwords.hashed(new_password)
     with transaction():
-        user = _find(actor, actor.id, lock=True)
-        if user.password_hash != proven:
-            raise Contended  # another run matches the present one
-        login_failures.forget(failures)
+        user = lock_proven(actor, proven)
         user.password_hash = replacement
         auth.end_sessions(LoginSession.user_id == actor.id, LoginSession.id != actor.session_id)
         audit.record(actor, "user.password_changed", user)
@@ -194,17 +225,3 @@ def _lock_active_admins() -> list[UUID]:
     """The ids of all active admins, locked: two admins who demote each other must not both win."""
     query = select(User.id).where(User.role == Role.ADMIN, User.is_active).order_by(User.id)
     return list(db.session.scalars(query.with_for_update()))
-
-
-def _find(actor: Actor, user_id: UUID, *, lock: bool = False) -> User:
-    if not actor.is_admin and user_id != actor.id:
-        raise UserNotFound
-    query = select(User).where(User.id == user_id)
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    user = db.session.scalar(query)
-    if user is None:
-        raise UserNotFound
-    if lock:
-        actor.must_expect(user)
-    return user

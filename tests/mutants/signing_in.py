@@ -204,8 +204,8 @@ SIGNING_IN = (
     Mutant(
         "a new password replaces the one that was matched",
         USERS,
-        "        if user.password_hash != proven:",
-        "        if False:",
+        "    if user.password_hash != proven:",
+        "    if False:",
         "tests/routes/test_password_change.py -k two_changes_at_once",
     ),
     Mutant(
