@@ -119,6 +119,10 @@ class InvalidCredentials(Unauthenticated):
     title = "Invalid Credentials"
 
 
+class OtpRequired(Unauthenticated):
+    title = "A one-time password is required"
+
+
 class AdminOnly(Forbidden):
     title = "Only an admin may do this"
 
@@ -129,6 +133,10 @@ class StaffOnly(Forbidden):
 
 class UserOnly(Forbidden):
     title = "Only a signed-in user may do this"
+
+
+class OwnSecondFactor(Forbidden):
+    title = "One's own second factor takes one's password and a one-time password"
 
 
 class UserNotFound(NotFound):
@@ -179,6 +187,14 @@ class LastAdmin(Conflict):
     title = "The last active admin cannot be demoted or disabled"
 
 
+class TotpActive(Conflict):
+    title = "The second factor is active already"
+
+
+class TotpInactive(Conflict):
+    title = "There is no second factor"
+
+
 class CustomerInUse(Conflict):
     title = "The customer is referred to by other records"
 
@@ -217,6 +233,10 @@ class AccountFull(Refused):
 
 class WrongPassword(Refused):
     title = "The current password is not right"
+
+
+class WrongOtp(Refused):
+    title = "The one-time password is not right"
 
 
 class WeakPassword(Refused):

@@ -23,6 +23,7 @@ from werkzeug.test import TestResponse
 from app import config, create_app
 from app.db import Base, db
 from app.models import Role
+from app.schemas.auth import OtpIn, TotpEndIn
 from app.schemas.fields import (
     Choice,
     Day,
@@ -32,6 +33,7 @@ from app.schemas.fields import (
     Instant,
     Money,
     Names,
+    Otp,
     Phone,
     Reference,
     Score,
@@ -42,6 +44,7 @@ from app.schemas.fields import (
 )
 from app.web.endpoint import Contract
 from app.web.openapi import contracts
+from tests.authenticator import Authenticator, give
 from tests.factories import LOAN, PASSWORD, Caller, Lender, created
 
 Field = fields.Field[Any]
@@ -66,6 +69,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "LoginIn": {"email": "{email}", "password": PASSWORD},
     "NicknameIn": {"nickname": "Ada"},
     "PasswordChangeIn": {"current_password": PASSWORD, "new_password": "a longer one than that"},
+    "TotpIn": {"current_password": PASSWORD},
+    "OtpIn": {"otp": "{otp}"},
+    "TotpEndIn": {"current_password": PASSWORD, "otp": "{otp}"},
     "UserPatchIn": {"nickname": "Grace"},
     "ApiKeyIn": {"name": "nightly job", "role": "officer"},
     "CustomerIn": {
@@ -92,6 +98,7 @@ LIVING = {
     "auth.user_id": "user",
     "auth.key_id": "key",
     "imports.import_id": "import",
+    "auth.reset_totp": "protected",
     "loans.clear_flags": "flagged",
     "docs.swagger_asset": "swagger-ui.css",
     "docs.redoc_asset": "redoc.standalone.js",
@@ -128,6 +135,11 @@ BAD: dict[type[Field], list[str]] = {
     Whole: NO_WHOLE,
     Text: [*NO_TEXT, '" "', r'"a\u001b[31mb"', r'"a\r\nb"', r'"\u2028"'],
     Secret: NO_TEXT,
+    Otp: [
+        *(*NO_TEXT, "123456", '"12345"', '"1234567"', '" 123456"', '"123 456"', '"12345a"', '"-1"'),
+        *(r'"123456\n"', r'"\uff11\uff12\uff13\uff14\uff15\uff16"', '"abcd-efgh-ijkl-mno1"'),
+        *('"abcd-efgh-ijkl"', '"abcd--efgh-ijkl-mnop"', '"abcdefghijklmnopq"'),
+    ],
     Email: [*NO_TEXT, '"ada"', '"ada@"', '"a b@example.com"', r'"ada@example.com\n"'],
     Phone: [*NO_TEXT, '"12"', '"call me"', r'"\uff11\uff12\uff13\uff14"'],
     ExternalId: [*NO_TEXT, '"imports"', '"EXPORT"', '"a/b"', '".."', f'"{uuid4()}"', '" a"'],
@@ -192,6 +204,11 @@ class World:
         self.lender = Lender(app)
         self.admin = self.lender.user(Role.ADMIN)
         self.applicant = self.lender.user(Role.APPLICANT)
+        # Who has yet to confirm a second factor, and who has one, from the same app.
+        self.app_of_both = Authenticator()
+        self.enrolling, self.protected = (self.lender.user(Role.ADMIN) for _ in range(2))
+        give(self.app_of_both, self.enrolling, is_enabled=False)
+        give(self.app_of_both, self.protected, is_enabled=True)
         customer = self.admin.make_customer()
         flagged = self.admin.make_loan(customer)
         self.admin.post(f"/loans/{flagged['id']}/flag", {"reason": "odd"})
@@ -206,6 +223,7 @@ class World:
             "loan": self.admin.make_loan(customer)["id"],
             "flagged": flagged["id"],
             "user": self.lender.user(Role.OFFICER).id,
+            "protected": self.protected.id,
             "key": self.admin.post("/auth/api-keys", {"name": "k", "role": "officer"}).json["id"],
             "import": self.admin.post("/customers/imports", data=good_form()).json["id"],
         }
@@ -221,7 +239,11 @@ class World:
         return route.path_to({**living, **others})
 
     def good_body(self, route: Route) -> dict[str, Any]:
-        known = {"customer": self.records["customer"], "email": self.admin.user.email}
+        known = {
+            "customer": self.records["customer"],
+            "email": self.admin.user.email,
+            "otp": self.app_of_both.code(),
+        }
         number = next(_numbers)
         return {
             name: value.format(number=number, **known) if isinstance(value, str) else value
@@ -240,7 +262,10 @@ class World:
         return response
 
     def caller(self, route: Route) -> Caller:
-        """The admin, with the kind of token that the route takes."""
+        """The admin, with the kind of token that the route takes, or who has what it is about."""
+        if route.contract.body in (OtpIn, TotpEndIn):
+            is_confirmed = route.rule.endpoint != "auth.confirm_totp"
+            return self.protected if is_confirmed else self.enrolling
         if "refresh" in route.rule.endpoint:
             return Caller(self.app, {"Authorization": f"Bearer {self.admin.refresh_token}"})
         return self.admin

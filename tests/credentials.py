@@ -12,8 +12,11 @@ from app.models import Role
 from tests.factories import PASSWORD, Caller, created
 
 
-def log_in(app: Flask, email: str, password: str = PASSWORD, **kwargs: Any) -> TestResponse:
-    return Caller(app).post("/auth/login", {"email": email, "password": password}, **kwargs)
+def log_in(
+    app: Flask, email: str, password: str = PASSWORD, otp: str | None = None, **kwargs: Any
+) -> TestResponse:
+    body = {"email": email, "password": password, **({"otp": otp} if otp else {})}
+    return Caller(app).post("/auth/login", body, **kwargs)
 
 
 def session_of(user: Caller) -> tuple[Caller, Caller]:

@@ -49,6 +49,7 @@ ENDS_SESSIONS = (
     "/auth/refresh",
     "/auth/users/{user_id}",
     "/auth/users/me/password",
+    "/auth/users/me/totp/confirm",
 )
 GOOD_FILE = b"fuzz,100.00\n"
 RECORDS = {

@@ -12,6 +12,7 @@ def shape(statement: str) -> str:
     if verb not in ("SELECT", "INSERT", "UPDATE"):
         return verb
     table = re.search(r"(?:INTO|UPDATE|JOIN|FROM) (\w+)", text)
-    assert table
+    if table is None:
+        return verb
     lock = " FOR UPDATE" if text.endswith("FOR UPDATE") else ""
     return f"{verb} {table[1]}{lock}"

@@ -20,6 +20,7 @@ from werkzeug.test import TestResponse
 from app.config import Settings
 from app.models import Role
 from tests.attacks import good_form
+from tests.authenticator import Authenticator, give
 from tests.conftest import sweep
 from tests.credentials import key_holder, session_of
 from tests.factories import LOAN, PASSWORD, Caller, Lender, created
@@ -51,9 +52,14 @@ GET    /auth/users                        -              401   403      403     
 GET    /auth/users/me                     -              401   200      200     200   200         403           403     401     401
 PATCH  /auth/users/me                     nickname       401   200      200     200   200         403           403     401     401
 POST   /auth/users/me/password            password       401   204      204     204   204         403           403     401     401
+POST   /auth/users/me/totp                proof          401   201      201     201   201         403           403     401     401
+POST   /auth/users/me/totp/confirm        code/first     401   200      200     200   200         403           403     401     401
+POST   /auth/users/me/totp/recovery-codes code           401   200      200     200   200         403           403     401     401
+DELETE /auth/users/me/totp                proof/code     401   204      204     204   204         403           403     401     401
 GET    /auth/users/<uuid:user_id>         -              401   200      404     404   200         404           404     401     401
 PATCH  /auth/users/<uuid:user_id>         role           401   403      403     403   200         403           403     401     401
 PATCH  /auth/users/<uuid:user_id>         nickname       401   403      403     403   200         403           403     401     401
+DELETE /auth/users/<uuid:user_id>/totp    -              401   403      403     403   204         403           403     401     401
 POST   /auth/api-keys                     key            401   403      403     403   201         403           403     401     401
 GET    /auth/api-keys                     -              401   403      403     403   200         403           403     401     401
 DELETE /auth/api-keys/<uuid:key_id>       -              401   403      403     403   204         403           403     401     401
@@ -134,6 +140,7 @@ class World:
 # else the path names, the record holds under that name.
 PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/auth/users/<uuid:user_id>": lambda world: {"id": world.maker.id},
+    "/auth/users/<uuid:user_id>/totp": lambda world: protected(world),
     "/auth/api-keys/<uuid:key_id>": lambda world: key_holder(world.keeper, Role.OFFICER).record,
     "/customers/<ref>": lambda world: world.maker.make_customer(external_id=new_name()),
     "/customers/<ref>/account/withdrawals": lambda world: depositor(world),
@@ -155,6 +162,13 @@ BODIES: dict[str, Callable[[World, str], dict[str, Any] | None]] = {
     "log-in": lambda world, _: {"email": world.maker.user.email, "password": PASSWORD},
     "nickname": lambda *_: {"nickname": "Nick"},
     "password": lambda *_: {"current_password": PASSWORD, "new_password": "another " + PASSWORD},
+    "proof": lambda *_: {"current_password": PASSWORD},
+    "code/first": lambda world, _: {"otp": code(world, is_enabled=False)},
+    "code": lambda world, _: {"otp": code(world, is_enabled=True)},
+    "proof/code": lambda world, _: {
+        "current_password": PASSWORD,
+        "otp": code(world, is_enabled=True),
+    },
     "role": lambda *_: {"role": "officer"},
     "key": lambda *_: {"name": "a program", "role": "applicant"},
     "customer": lambda *_: {"first_name": "A", "last_name": "B", "email": new_email()},
@@ -209,6 +223,19 @@ class Row:
         response.get_data()
         response.close()
         return response
+
+
+def protected(world: World) -> dict[str, Any]:
+    """The owner, with a second factor."""
+    give(Authenticator(), world.maker, is_enabled=True)
+    return {"id": world.maker.id}
+
+
+def code(world: World, *, is_enabled: bool) -> str:
+    """What the app shows that all users have now, whoever of them sends it."""
+    app, users = Authenticator(), ("owner", "stranger", "officer", "admin")
+    give(app, *(world.callers[name] for name in users), is_enabled=is_enabled)
+    return app.code()
 
 
 def flagged_loan(world: World) -> dict[str, Any]:

@@ -41,6 +41,8 @@ FORBIDDEN = [
         "updated_at",
         "taken_at",
         "password_hash",
+        "has_totp",
+        "totp_secret",
         "customer",
         "fraud_flags",
     ),

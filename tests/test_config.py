@@ -183,6 +183,9 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
         {"CURRENCY": "usd"},
         {"CURRENCY": "EURO"},
         {"DATABASE_BEHIND_PGBOUNCER": "perhaps"},
+        {"TOTP_ISSUER": "Lender: loans"},
+        {"TOTP_ISSUER": "x" * 41},
+        {"TOTP_ISSUER": "Lender\n"},
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(wrong: dict[str, str]) -> None:

@@ -91,6 +91,18 @@ BOB_AGAIN = """
     UPDATE customers SET external_id = 'bob', email = 'bob@EXAMPLE.com'
     WHERE external_id = 'another'
 """
+# As a release from before second factors writes it.
+USER = """
+    INSERT INTO users (id, email, password_hash, role, is_active, version, created_at, updated_at)
+    VALUES (%(id)s, %(id)s, 'x', 'officer', true, 1, now(), now())
+"""
+SECOND_FACTORS = """
+    SELECT id, totp_secret, totp_step, totp_enabled_at, recovery_digests FROM users ORDER BY id
+"""
+ENABLING = """
+    UPDATE users SET totp_enabled_at = now(), totp_secret = 'x', totp_step = 1,
+        recovery_digests = '{}' WHERE id = %(id)s
+"""
 LIMIT = "500ms"
 WAITING_BEYOND_IT = f"""
     SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
@@ -413,3 +425,28 @@ def test_a_migration_to_imports_that_broke_off_is_made_again(before_imports: Len
     migrate(lent.url)
     assert len(lent.rows(PARTIAL)) == 4
     command.check(alembic(lent.url))
+
+
+def test_nobody_has_a_second_factor_until_they_set_one_up(lent: Lent) -> None:
+    """A release from before, which serves beside this one, adds users all the same."""
+    before, after = uuid7(), uuid7()
+    migrate(lent.url, "0009")
+    lent.execute(USER, id=before)
+    migrate(lent.url, "0010")
+    lent.execute(USER, id=after)
+    assert [tuple(each.values()) for each in lent.rows(SECOND_FACTORS)] == [
+        (user, None, None, None, None) for user in (before, after)
+    ]
+
+
+def test_a_migration_to_second_factors_that_broke_off_is_made_again(lent: Lent) -> None:
+    migrate(lent.url, "0010")
+    user = uuid7()
+    lent.execute(USER, id=user)
+    lent.execute(ENABLING, id=user)
+    lent.execute("UPDATE alembic_version SET version_num = '0009'")
+    migrate(lent.url, "0010")
+    (kept,) = lent.rows(SECOND_FACTORS)
+    assert (bytes(kept["totp_secret"]), kept["totp_step"]) == (b"x", 1)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        lent.execute("UPDATE users SET totp_secret = NULL")

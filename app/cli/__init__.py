@@ -12,7 +12,7 @@ from app.cli.export import export
 from app.cli.imports import import_customers
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
-from app.services import expiry, notices, search, tallies, users
+from app.services import expiry, notices, search, second_factors, tallies, users
 from app.web import openapi
 
 
@@ -53,6 +53,15 @@ def recount_tallies() -> None:
     click.echo("Every tally is counted anew.")
 
 
+@click.command("reset-totp", cls=Command)
+@click.argument("email")
+@with_appcontext
+def reset_totp(email: str) -> None:
+    """Take away the second factor of the user with EMAIL, who has lost it."""
+    user = second_factors.reset_from_console(email)
+    click.echo(f"{user.email} logs in with the password alone.")
+
+
 @click.command("send-notices", cls=Command)
 @with_appcontext
 def send_notices() -> None:
@@ -76,6 +85,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(fraud_replay)
     app.cli.add_command(import_customers)
     app.cli.add_command(recount_tallies)
+    app.cli.add_command(reset_totp)
     app.cli.add_command(send_notices)
     app.cli.add_command(verify_books)
     app.cli.add_command(write_openapi)

@@ -49,6 +49,7 @@ class Settings:
     app_env: Environment
     debug: bool
     secret_key: str
+    secret_key_former: str
     database_url: str
     redis_url: str
     database_pool_size: int
@@ -72,6 +73,7 @@ class Settings:
     refresh_token_days: int
     jwt_issuer: str
     jwt_audience: str
+    totp_issuer: str
     ratelimit_enabled: bool
     login_failures_allowed: int
     login_failure_window_minutes: int

@@ -115,6 +115,7 @@ class _Variables(Schema):
     app_env = fields.Enum(Environment, by_value=True, load_default=Environment.DEVELOPMENT)
     debug = fields.Boolean(load_default=False)
     secret_key = fields.String(load_default=DEVELOPMENT_SECRET)
+    secret_key_former = fields.String(load_default="")
     database_url = fields.String(required=True, validate=Regexp(r"postgres(ql)?(\+psycopg)?://"))
     redis_url = fields.String(required=True, validate=_redis_url)
     database_pool_size = _whole(8, 1, 200)
@@ -140,6 +141,9 @@ class _Variables(Schema):
     refresh_token_days = _whole(30, 1, 365)
     jwt_issuer = fields.String(load_default="loan-service", validate=Length(1, 200))
     jwt_audience = fields.String(load_default="loan-service-clients", validate=Length(1, 200))
+    totp_issuer = fields.String(
+        load_default="Loan service", validate=Regexp(r"[^:\x00-\x1f\x7f]{1,40}\Z")
+    )
     ratelimit_enabled = fields.Boolean(load_default=True)
     login_failures_allowed = _whole(10, 1, 1_000)
     login_failure_window_minutes = _whole(15, 1, 1_440)

@@ -4,7 +4,15 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    func,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base
@@ -25,11 +33,20 @@ ROLES = ", ".join(f"'{role}'" for role in Role)
 
 
 class User(Versioned, Timestamped, Base):
-    """A person with a password. Never deleted, only disabled: records keep pointing here."""
+    """A person with a password. Never deleted, only disabled: records keep pointing here.
+
+    With `totp_enabled_at` a log-in also takes a one-time password, until then `totp_secret`, which
+    is encrypted, waits to be confirmed. `totp_step` is that of the last code that was taken.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint(f"role IN ({ROLES})", name="role_known"),
+        CheckConstraint(
+            "totp_enabled_at IS NULL OR (totp_secret IS NOT NULL AND totp_step IS NOT NULL "
+            "AND recovery_digests IS NOT NULL)",
+            name="totp_whole",
+        ),
         Index("ix_users_created_at_id", "created_at", "id"),
     )
 
@@ -39,6 +56,15 @@ class User(Versioned, Timestamped, Base):
     role: Mapped[Role] = mapped_column(String(10))
     is_active: Mapped[bool] = mapped_column(default=True)
     last_login_at: Mapped[datetime | None]
+    totp_secret: Mapped[bytes | None]
+    totp_step: Mapped[int | None]
+    totp_enabled_at: Mapped[datetime | None]
+    recovery_digests: Mapped[list[bytes] | None] = mapped_column(ARRAY(LargeBinary))
+
+    @property
+    def has_totp(self) -> bool:
+        """Whether the user has a second factor, which their log-ins take."""
+        return self.totp_enabled_at is not None
 
 
 Index("uq_users_email", func.lower(User.email), unique=True)

@@ -11,11 +11,16 @@ from app.errors import (
     EmailTaken,
     InvalidCredentials,
     LastAdmin,
+    OtpRequired,
+    OwnSecondFactor,
     Stale,
     TooMany,
+    TotpActive,
+    TotpInactive,
     UserNotFound,
     UserOnly,
     WeakPassword,
+    WrongOtp,
     WrongPassword,
 )
 from app.schemas.auth import (
@@ -24,15 +29,20 @@ from app.schemas.auth import (
     LoginIn,
     NewApiKeyOut,
     NicknameIn,
+    OtpIn,
     PasswordChangeIn,
+    RecoveryCodesOut,
     RegisterIn,
     TokenPairOut,
+    TotpEndIn,
+    TotpIn,
+    TotpOut,
     UserFilter,
     UserOut,
     UserPatchIn,
 )
 from app.schemas.common import ListFilter
-from app.services import api_keys, auth, users
+from app.services import api_keys, auth, second_factors, users
 from app.services.actor import Actor
 from app.web import tokens
 from app.web.endpoint import endpoint
@@ -61,10 +71,15 @@ def register(actor: Actor | None, body: dict[str, Any]) -> object:
     body=LoginIn,
     returns=TokenPairOut,
     credential=Credential.NONE,
-    raises=(InvalidCredentials, TooMany),
+    raises=(InvalidCredentials, OtpRequired, TooMany),
 )
 def login(body: dict[str, Any]) -> object:
-    """Log in with e-mail and password."""
+    """Log in with e-mail and password, and with a one-time password where there is a second factor.
+
+    `otp` is what the authenticator app shows, or a recovery code; each works once. Where it is
+    missing and the password was right, the refusal is `otp-required`, which tells that it was. A
+    wrong one is refused as a wrong password is. Where there is no second factor nobody looks at it.
+    """
     return tokens.issue(auth.log_in(**body, **origin(request)))
 
 
@@ -112,6 +127,54 @@ def change_password(actor: Actor, body: dict[str, Any]) -> None:
     users.change_password(actor, **body)
 
 
+@bp.post("/users/me/totp")
+@endpoint(
+    body=TotpIn,
+    returns=TotpOut,
+    status=201,
+    raises=(UserOnly, WrongPassword, TotpActive, TooMany),
+)
+def set_up_totp(actor: Actor, body: dict[str, Any]) -> object:
+    """Make the secret of a second factor, which counts once it is confirmed; shown once."""
+    return second_factors.set_up(actor, **body)
+
+
+@bp.post("/users/me/totp/confirm")
+@endpoint(
+    body=OtpIn,
+    returns=RecoveryCodesOut,
+    raises=(UserOnly, TotpActive, TotpInactive, WrongOtp, TooMany),
+)
+def confirm_totp(actor: Actor, body: dict[str, Any]) -> object:
+    """Activate the second factor by a code of it, and end the user's other sessions.
+
+    Log-ins take a code from then on. The recovery codes stand in for one each, and are shown once.
+    """
+    return {"recovery_codes": second_factors.confirm(actor, **body)}
+
+
+@bp.post("/users/me/totp/recovery-codes")
+@endpoint(
+    body=OtpIn,
+    returns=RecoveryCodesOut,
+    raises=(UserOnly, TotpInactive, WrongOtp, TooMany),
+)
+def renew_recovery_codes(actor: Actor, body: dict[str, Any]) -> object:
+    """Make new recovery codes; the former are dead."""
+    return {"recovery_codes": second_factors.renew_recovery_codes(actor, **body)}
+
+
+@bp.delete("/users/me/totp")
+@endpoint(
+    body=TotpEndIn,
+    status=204,
+    raises=(UserOnly, WrongPassword, TotpInactive, WrongOtp, TooMany),
+)
+def switch_off_totp(actor: Actor, body: dict[str, Any]) -> None:
+    """End one's second factor: the password alone opens a session again."""
+    second_factors.switch_off(actor, **body)
+
+
 @bp.get("/users/<uuid:user_id>")
 @endpoint(returns=UserOut, raises=(UserNotFound,))
 def show_user(actor: Actor, user_id: UUID) -> object:
@@ -129,6 +192,13 @@ def show_user(actor: Actor, user_id: UUID) -> object:
 def change_user(actor: Actor, user_id: UUID, body: dict[str, Any]) -> object:
     """Change a user's role, activity or nickname, effective on their next request."""
     return users.change(actor, user_id, **body)
+
+
+@bp.delete("/users/<uuid:user_id>/totp")
+@endpoint(status=204, raises=(AdminOnly, UserNotFound, OwnSecondFactor, TotpInactive))
+def reset_totp(actor: Actor, user_id: UUID) -> None:
+    """Take another user's second factor away, who has lost it."""
+    second_factors.reset(actor, user_id)
 
 
 @bp.post("/api-keys")

@@ -6,7 +6,7 @@ from marshmallow import Schema, ValidationError, fields, validates
 
 from app.models import Role
 from app.schemas.common import ListFilter
-from app.schemas.fields import Choice, Email, Id, Instant, Secret, Text, Truth
+from app.schemas.fields import Choice, Email, Id, Instant, Otp, Secret, Text, Truth
 
 
 class RegisterIn(Schema):
@@ -19,6 +19,7 @@ class RegisterIn(Schema):
 class LoginIn(Schema):
     email = Text(254, required=True)
     password = Secret(1024, required=True)
+    otp = Otp()
 
 
 class TokenPairOut(Schema):
@@ -38,6 +39,7 @@ class UserOut(Schema):
     nickname = fields.String(dump_only=True, allow_none=True)
     role = Choice(*Role, dump_only=True)
     is_active = fields.Boolean(dump_only=True)
+    has_totp = fields.Boolean(dump_only=True)
     created_at = Instant(dump_only=True)
     last_login_at = Instant(dump_only=True, allow_none=True)
 
@@ -61,6 +63,33 @@ class NicknameIn(Schema):
 class PasswordChangeIn(Schema):
     current_password = Secret(1024, required=True)
     new_password = Secret(128, required=True)
+
+
+class TotpIn(Schema):
+    current_password = Secret(1024, required=True)
+
+
+class TotpOut(Schema):
+    """The only answer that shows the secret: as it is, as a link, and as a QR code."""
+
+    secret = fields.String(dump_only=True)
+    otpauth_uri = fields.String(dump_only=True)
+    qr_svg = fields.String(dump_only=True)
+
+
+class OtpIn(Schema):
+    otp = Otp(required=True)
+
+
+class TotpEndIn(Schema):
+    current_password = Secret(1024, required=True)
+    otp = Otp(required=True)
+
+
+class RecoveryCodesOut(Schema):
+    """The only answer that shows the codes, each of which stands in for one of the app's, once."""
+
+    recovery_codes = fields.List(fields.String(), dump_only=True)
 
 
 class ApiKeyIn(Schema):

@@ -9,10 +9,10 @@ from uuid_utils.compat import uuid7
 
 from app import config
 from app.db import db, transaction
-from app.errors import Contended, InvalidCredentials, Unauthenticated
+from app.errors import Contended, InvalidCredentials, OtpRequired, Unauthenticated
 from app.models import LoginSession, Role, User
 from app.models.base import now
-from app.services import audit, login_failures, passwords
+from app.services import audit, login_failures, one_time_passwords, passwords
 from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
 
@@ -41,11 +41,17 @@ class Grant:
 
 
 def log_in(
-    email: str, password: str, *, request_id: str | None = None, address: str | None = None
+    email: str,
+    password: str,
+    otp: str | None = None,
+    *,
+    request_id: str | None = None,
+    address: str | None = None,
 ) -> Grant:
     """Open a session. Unknown, disabled and wrong are one refusal, in one time.
 
-    Raises InvalidCredentials, TooMany; Contended when the password was replaced meanwhile.
+    Only whose password was right is asked for the `otp` of their second factor. Raises
+    InvalidCredentials, OtpRequired, TooMany; Contended when either was replaced meanwhile.
     """
     login_failures.must_be_few(email)
     user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
@@ -56,11 +62,14 @@ def log_in(
     proven = user.password_hash  # as it was matched: the transaction reads the user anew
     rehashed = passwords.hashed(password) if passwords.outdated(proven) else None
     with transaction():
-        _note_login(user.id, proven, rehashed)
-        login_failures.forget(email)
-        session = _open_session(user.id)
         actor = Actor(id=user.id, role=user.role, request_id=request_id, address=address)
-        audit.record(actor, "user.logged_in", user)
+        if is_proven := _is_second_factor_proven(actor, user, email, otp):
+            _note_login(user, proven, rehashed)
+            login_failures.forget(email)
+            session = _open_session(user.id)
+            audit.record(actor, "user.logged_in", user)
+    if not is_proven:  # refused only now: the failure had to be committed
+        raise InvalidCredentials("Invalid Credentials")
     return Grant(user.id, session.id, session.refresh_id)
 
 
@@ -146,18 +155,42 @@ def _open_session(user_id: UUID) -> LoginSession:
     return session
 
 
-def _note_login(user_id: UUID, proven: str, rehashed: str | None) -> None:
-    """Confirm under the row's lock that the user still has the hash that was matched.
+def _is_second_factor_proven(actor: Actor, user: User, email: str, otp: str | None) -> bool:
+    """Whether the `otp` is right, where the user has a second factor; a wrong one is counted.
 
-    Raises Contended otherwise: another run matches the present password. Written past the version
-    check: two log-ins of one user at once are no conflict.
+    All under the user's lock, so that guesses at once are no more than guesses in turn. Raises
+    OtpRequired, TooMany.
+    """
+    if not user.has_totp:
+        return True
+    db.session.refresh(user, with_for_update=True)
+    login_failures.must_be_few(email)
+    if otp is None:
+        raise OtpRequired
+    if one_time_passwords.take(actor, user, otp):
+        return True
+    login_failures.count(email)
+    return False
+
+
+def _note_login(user: User, proven: str, rehashed: str | None) -> None:
+    """Confirm under the row's lock that the user still has what they were let in by.
+
+    That is the hash that was matched, and the second factor or none. Raises Contended otherwise:
+    another run judges by the present ones. Written past the version check: two log-ins of one user
+    at once are no conflict.
     """
     values = {"last_login_at": now(), "version": User.version + 1}
     if rehashed:
         values["password_hash"] = rehashed
     noted = db.session.execute(
         update(User)
-        .where(User.id == user_id, User.password_hash == proven, User.is_active)
+        .where(
+            User.id == user.id,
+            User.password_hash == proven,
+            User.is_active,
+            User.totp_enabled_at.is_not_distinct_from(user.totp_enabled_at),
+        )
         .values(values)
         .returning(User.id)
         .execution_options(synchronize_session=False)

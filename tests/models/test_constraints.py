@@ -92,6 +92,16 @@ def test_an_unknown_word_is_refused(
         sql.execute(statement)
 
 
+@pytest.mark.parametrize("missing", ["totp_secret", "totp_step", "recovery_digests"])
+def test_half_a_second_factor_is_refused(
+    admin: Caller, sql: psycopg.Connection, missing: str
+) -> None:
+    whole = "UPDATE users SET totp_enabled_at = now(), totp_secret = '', totp_step = 1, "
+    sql.execute(f"{whole} recovery_digests = '{{}}'")
+    with pytest.raises(errors.CheckViolation):
+        sql.execute(f"UPDATE users SET {missing} = NULL")  # noqa: S608
+
+
 @pytest.mark.parametrize("change", ["UPDATE {} SET id = id", "DELETE FROM {}"])
 @pytest.mark.parametrize("table", ["loan_events", "fraud_flags", "flag_clearances", "audit_events"])
 def test_what_happened_cannot_be_rewritten(

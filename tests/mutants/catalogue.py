@@ -11,6 +11,7 @@ from tests.mutants.money import MONEY
 from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
 from tests.mutants.search import SEARCH
+from tests.mutants.second_factors import SECOND_FACTORS
 from tests.mutants.signing_in import SIGNING_IN
 from tests.mutants.tallies import TALLIES
 from tests.mutants.workers import WORKERS
@@ -26,6 +27,7 @@ MUTANTS = (
     *MONEY,
     *NOTICES,
     *SEARCH,
+    *SECOND_FACTORS,
     *SIGNING_IN,
     *TALLIES,
     *WORKERS,

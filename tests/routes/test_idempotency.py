@@ -76,12 +76,13 @@ def deeds(debt: dict[str, Any], loan: dict[str, Any]) -> dict[str, tuple[str, An
             "/auth/users/me/password",
             {"current_password": PASSWORD, "new_password": NEW},
         ),
+        "second factor": ("/auth/users/me/totp", {"current_password": PASSWORD}),
     }
 
 
 DEEDS = (
     *("customer", "application", "approval", "activation", "payment", "overpayment"),
-    *("deposit", "withdrawal", "user", "API key", "password"),
+    *("deposit", "withdrawal", "user", "API key", "password", "second factor"),
 )
 
 

@@ -27,6 +27,7 @@ def test_the_first_registration_becomes_admin(anyone: Caller) -> None:
         "nickname": "Root",
         "role": "admin",
         "is_active": True,
+        "has_totp": False,
         "created_at": user["created_at"],
         "last_login_at": None,
     }

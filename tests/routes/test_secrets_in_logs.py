@@ -10,6 +10,7 @@ from flask import Flask
 
 from app.models import Role
 from app.services import passwords
+from tests.authenticator import TOTP_PATH, confirmed
 from tests.credentials import bearer, key_holder, log_in, session_of
 from tests.factories import PASSWORD, Caller, Lender
 
@@ -52,6 +53,37 @@ def test_no_secret_nor_e_mail_is_logged_on_any_way_in(
     assert said.count('"event":"request"') >= 12
     secrets = (PASSWORD, WRONG, NEW, "secret.example", key.record["key"][11:], "eyJ", "$argon2")
     assert [secret for secret in secrets if secret in said] == []
+
+
+def test_nothing_of_a_second_factor_is_logged(
+    clean: None, log: tuple[Flask, io.StringIO], make_app: Callable[..., Flask]
+) -> None:
+    app, lines = log
+    admin = Lender(app).user(Role.ADMIN, email="ada@secret.example.com")
+    authenticator = confirmed(admin)
+    code, wrong, recovery = (
+        authenticator.code(),
+        authenticator.wrong_code(),
+        authenticator.recovery_codes[0],
+    )
+    for otp in (None, code, code, wrong, recovery, recovery, "abcd-efgh-ijkl-mnop"):
+        log_in(app, "ada@secret.example.com", PASSWORD, otp)
+    admin.post(f"{TOTP_PATH}/recovery-codes", {"otp": wrong})
+    admin.delete(TOTP_PATH, {"current_password": PASSWORD, "otp": recovery})
+    moved = make_app(LOG_LEVEL="DEBUG", SECRET_KEY="another secret of the tests, long enough")
+    moved_lines = io.StringIO()
+    (handler,) = logging.getLogger("app").handlers
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(moved_lines)
+    log_in(moved, "ada@secret.example.com", PASSWORD, authenticator.recovery_codes[1])
+    said = lines.getvalue() + moved_lines.getvalue()
+    assert said.count('"event":"request"') >= 12
+    assert "another SECRET_KEY" in moved_lines.getvalue()
+    assert admin.id in moved_lines.getvalue()
+    secrets = (authenticator.secret, "otpauth", *authenticator.recovery_codes, "secret.example")
+    assert [secret for secret in secrets if secret in said] == []
+    events = [line for line in said.splitlines() if f'"{code}"' in line or f'"{wrong}"' in line]
+    assert events == []
 
 
 def test_no_secret_is_logged_when_something_breaks(

@@ -39,6 +39,7 @@ def test_a_user_shows_no_password_nor_its_hash(admin: Caller) -> None:
         "nickname",
         "role",
         "is_active",
+        "has_totp",
         "created_at",
         "last_login_at",
     }

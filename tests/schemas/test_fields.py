@@ -22,6 +22,7 @@ from app.schemas.fields import (
     Instant,
     Money,
     Numeral,
+    Otp,
     Phone,
     Reference,
     Score,
@@ -261,7 +262,10 @@ def test_blank_text_is_refused(blank: str) -> None:
 @pytest.mark.parametrize("value", [Numeral("12"), True, [], ["a"], {}, {"a": "b"}], ids=brief)
 @pytest.mark.parametrize(
     "field",
-    [Text(60), Secret(60), Email(), Phone(), ExternalId(), Reference(), Id(), Day(), Instant()],
+    [
+        *(Text(60), Secret(60), Otp(), Email(), Phone(), ExternalId(), Reference(), Id(), Day()),
+        Instant(),
+    ],
     ids=lambda field: type(field).__name__,
 )
 def test_text_is_never_taken_from_another_type(field: fields.Field[Any], value: object) -> None:
@@ -294,6 +298,31 @@ def test_a_secret_may_hold_any_character(secret: str) -> None:
 @pytest.mark.parametrize("secret", ["", "a\0b", "x" * 129, "x" * 1_000_000], ids=brief)
 def test_a_secret_is_bounded_and_without_nul(secret: str) -> None:
     assert refuses(Secret(128), secret)
+
+
+@pytest.mark.parametrize(
+    "code", ["000000", "123456", "abcd-efgh-2345-mnop", "ABCDEFGH2345MNOP", "abcdefgh-2345mnop"]
+)
+def test_a_one_time_password_is_six_digits_or_a_recovery_code(code: str) -> None:
+    assert load(Otp(), code) == code
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("", "12345", "1234567", "12345a", " 123456", "123 456", "123456\n", "-12345", "+12345"),
+        *("\uff11\uff12\uff13\uff14\uff15\uff16", "١٢٣٤٥٦", "²²²²²²"),
+        *("abcd-efgh-ijkl-mno", "abcd-efgh-ijkl-mnopq", "abcd-efgh-ijkl-mno1", "abcd-efgh-ijkl"),
+        *(
+            "abcd--efgh-ijkl-mno",
+            "-abcdefghijklmnop",
+            "abcd efgh ijkl mnop",
+            "\uff41bcdefghijklmnop",
+        ),
+    ],
+)
+def test_nothing_else_is_a_one_time_password(other: str) -> None:
+    assert refuses(Otp(), other)
 
 
 @pytest.mark.parametrize(

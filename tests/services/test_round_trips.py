@@ -1,10 +1,12 @@
-"""What an application and a movement of money ask PostgreSQL, one round trip each, and no more."""
+"""What a log-in, an application and a movement of money ask PostgreSQL, one round trip each."""
 
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
 
+from tests.authenticator import confirmed
+from tests.credentials import log_in
 from tests.factories import LOAN, Caller, created
 from tests.statements import shape
 
@@ -14,7 +16,12 @@ FACTS = "SELECT loans"
 APPLIED = "INSERT INTO loans and INSERT INTO loan_events and INSERT INTO audit_events"
 BOOKED = "INSERT INTO audit_events and INSERT INTO journal and INSERT INTO entries"
 
+FOUND = ("SELECT login_failures", "SELECT users")
+READ_ANEW = "SELECT users"
+LET_IN = ("UPDATE users", "DELETE", "INSERT login_sessions", "INSERT audit_events", "COMMIT")
+
 Asked = Callable[..., list[str]]
+LoggedIn = Callable[..., list[str]]
 
 
 @pytest.fixture
@@ -27,6 +34,29 @@ def asked(sent: list[str], officer: Caller) -> Asked:
         return list(map(shape, sent))
 
     return ask
+
+
+@pytest.fixture
+def logged_in(sent: list[str]) -> LoggedIn:
+    """The shapes of the statements that a log-in sends."""
+
+    def log(user: Caller, otp: str | None = None) -> list[str]:
+        sent.clear()
+        assert log_in(user.app, user.user.email, otp=otp).status_code == 200
+        return list(map(shape, sent))
+
+    return log
+
+
+def test_a_log_in(officer: Caller, logged_in: LoggedIn) -> None:
+    assert logged_in(officer) == [*FOUND, "BEGIN", READ_ANEW, *LET_IN]
+
+
+def test_a_log_in_with_a_second_factor(officer: Caller, logged_in: LoggedIn) -> None:
+    app = confirmed(officer)
+    for otp in (app.code(), app.recovery_codes[0]):
+        proven = [f"{READ_ANEW} FOR UPDATE", "SELECT login_failures", "SELECT", "UPDATE users"]
+        assert logged_in(officer, otp) == [*FOUND, "BEGIN", READ_ANEW, *proven, *LET_IN]
 
 
 def test_an_application(admin: Caller, asked: Asked) -> None:

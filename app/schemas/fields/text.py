@@ -11,6 +11,8 @@ from app.schemas.fields.numbers import JsonSchema
 
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 PHONE = re.compile(r"\+?[0-9][0-9 ().-]{3,30}")
+# Six digits of an authenticator app, or a recovery code, in groups or not.
+OTP = re.compile(r"[0-9]{6}|[A-Za-z2-7]{4}(?:-?[A-Za-z2-7]{4}){3}")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 NAMES = re.compile(r"[a-z_]{1,40}(?:,[a-z_]{1,40}){0,49}")
 # What makes a spreadsheet run a cell instead of showing it.
@@ -54,6 +56,23 @@ class Secret(Text):
         if not self.least <= len(value) <= self.most:
             raise ValidationError(f"Must have {self.least} to {self.most} characters.")
         return value
+
+
+class Otp(Secret):
+    """A one-time password: the six digits that an authenticator app shows, or a recovery code."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(19, least=6, **kwargs)
+
+    @property
+    def json_schema(self) -> JsonSchema:
+        return {**super().json_schema, "pattern": f"^({OTP.pattern})$"}
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
+        if not OTP.fullmatch(text):
+            raise ValidationError("Must be six digits or a recovery code.")
+        return text
 
 
 class Email(Text):
