@@ -135,6 +135,10 @@ class UserOnly(Forbidden):
     title = "Only a signed-in user may do this"
 
 
+class SecondFactorRequired(Forbidden):
+    title = "An admin must set up a second factor first"
+
+
 class OwnSecondFactor(Forbidden):
     title = "One's own second factor takes one's password and a one-time password"
 

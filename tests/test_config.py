@@ -183,6 +183,7 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
         {"CURRENCY": "usd"},
         {"CURRENCY": "EURO"},
         {"DATABASE_BEHIND_PGBOUNCER": "perhaps"},
+        {"REQUIRE_ADMIN_TOTP": "perhaps"},
         {"TOTP_ISSUER": "Lender: loans"},
         {"TOTP_ISSUER": "x" * 41},
         {"TOTP_ISSUER": "Lender\n"},

@@ -73,6 +73,7 @@ class Settings:
     refresh_token_days: int
     jwt_issuer: str
     jwt_audience: str
+    require_admin_totp: bool
     totp_issuer: str
     ratelimit_enabled: bool
     login_failures_allowed: int

@@ -141,6 +141,7 @@ class _Variables(Schema):
     refresh_token_days = _whole(30, 1, 365)
     jwt_issuer = fields.String(load_default="loan-service", validate=Length(1, 200))
     jwt_audience = fields.String(load_default="loan-service-clients", validate=Length(1, 200))
+    require_admin_totp = fields.Boolean(load_default=False)
     totp_issuer = fields.String(
         load_default="Loan service", validate=Regexp(r"[^:\x00-\x1f\x7f]{1,40}\Z")
     )

@@ -91,7 +91,7 @@ def refresh(bearer: Bearer) -> object:
 
 
 @bp.post("/logout")
-@endpoint(status=204, credential=Credential.ANY_TOKEN, raises=(UserOnly,))
+@endpoint(status=204, credential=Credential.ANY_TOKEN, needs_totp=False, raises=(UserOnly,))
 def logout(actor: Actor) -> None:
     """End the session: its access and refresh tokens are dead at once."""
     auth.log_out(actor)
@@ -105,14 +105,20 @@ def index_users(actor: Actor, query: dict[str, Any]) -> object:
 
 
 @bp.get("/users/me")
-@endpoint(returns=UserOut, raises=(UserOnly,))
+@endpoint(returns=UserOut, needs_totp=False, raises=(UserOnly,))
 def show_me(actor: Actor) -> object:
     """Show the user behind the credential."""
     return users.find_self(actor)
 
 
 @bp.patch("/users/me")
-@endpoint(body=NicknameIn, returns=UserOut, raises=(UserOnly, Stale), conditional=True)
+@endpoint(
+    body=NicknameIn,
+    returns=UserOut,
+    needs_totp=False,
+    conditional=True,
+    raises=(UserOnly, Stale),
+)
 def change_me(actor: Actor, body: dict[str, Any]) -> object:
     """Change one's own nickname."""
     return users.change_self(actor, **body)
@@ -120,7 +126,10 @@ def change_me(actor: Actor, body: dict[str, Any]) -> object:
 
 @bp.post("/users/me/password")
 @endpoint(
-    body=PasswordChangeIn, status=204, raises=(UserOnly, WrongPassword, WeakPassword, TooMany)
+    body=PasswordChangeIn,
+    status=204,
+    needs_totp=False,
+    raises=(UserOnly, WrongPassword, WeakPassword, TooMany),
 )
 def change_password(actor: Actor, body: dict[str, Any]) -> None:
     """Set a new password and end the user's other sessions."""
@@ -132,6 +141,7 @@ def change_password(actor: Actor, body: dict[str, Any]) -> None:
     body=TotpIn,
     returns=TotpOut,
     status=201,
+    needs_totp=False,
     raises=(UserOnly, WrongPassword, TotpActive, TooMany),
 )
 def set_up_totp(actor: Actor, body: dict[str, Any]) -> object:
@@ -143,6 +153,7 @@ def set_up_totp(actor: Actor, body: dict[str, Any]) -> object:
 @endpoint(
     body=OtpIn,
     returns=RecoveryCodesOut,
+    needs_totp=False,
     raises=(UserOnly, TotpActive, TotpInactive, WrongOtp, TooMany),
 )
 def confirm_totp(actor: Actor, body: dict[str, Any]) -> object:
@@ -157,6 +168,7 @@ def confirm_totp(actor: Actor, body: dict[str, Any]) -> object:
 @endpoint(
     body=OtpIn,
     returns=RecoveryCodesOut,
+    needs_totp=False,
     raises=(UserOnly, TotpInactive, WrongOtp, TooMany),
 )
 def renew_recovery_codes(actor: Actor, body: dict[str, Any]) -> object:
@@ -168,6 +180,7 @@ def renew_recovery_codes(actor: Actor, body: dict[str, Any]) -> object:
 @endpoint(
     body=TotpEndIn,
     status=204,
+    needs_totp=False,
     raises=(UserOnly, WrongPassword, TotpInactive, WrongOtp, TooMany),
 )
 def switch_off_totp(actor: Actor, body: dict[str, Any]) -> None:

@@ -9,7 +9,13 @@ from uuid_utils.compat import uuid7
 
 from app import config
 from app.db import db, transaction
-from app.errors import Contended, InvalidCredentials, OtpRequired, Unauthenticated
+from app.errors import (
+    Contended,
+    InvalidCredentials,
+    OtpRequired,
+    SecondFactorRequired,
+    Unauthenticated,
+)
 from app.models import LoginSession, Role, User
 from app.models.base import now
 from app.services import audit, login_failures, one_time_passwords, passwords
@@ -17,7 +23,10 @@ from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
 
 _BEARERS = Callers(
-    select(User.role.label("caller_role"))
+    select(
+        User.role.label("caller_role"),
+        User.totp_enabled_at.is_not(None).label("caller_has_totp"),
+    )
     .join(LoginSession, LoginSession.user_id == User.id)
     .where(
         LoginSession.id == bindparam("session_id"),
@@ -73,17 +82,24 @@ def log_in(
     return Grant(user.id, session.id, session.refresh_id)
 
 
-def bearer(user_id: UUID, session_id: UUID, along: Along = NOTHING) -> Actor:
+def bearer(
+    user_id: UUID, session_id: UUID, along: Along = NOTHING, *, needs_totp: bool = True
+) -> Actor:
     """The actor of an access token, judged by the session, the user and the role of this moment.
 
-    They come with what is read `along`. Raises Unauthenticated.
+    They come with what is read `along`. Where a second factor is set up, nobody `needs_totp`.
+    Raises Unauthenticated, SecondFactorRequired.
     """
     found = _BEARERS.row(along, user_id=user_id, session_id=session_id, now=now())
     if found is None:
         raise Unauthenticated("This session has ended.")
+    role = Role(found.caller_role)
+    must_have_it = role is Role.ADMIN and config.current().require_admin_totp
+    if needs_totp and must_have_it and not found.caller_has_totp:
+        raise SecondFactorRequired
     return Actor(
         id=user_id,
-        role=Role(found.caller_role),
+        role=role,
         session_id=session_id,
         generation=found.generation,
         record=along.record_in(found),

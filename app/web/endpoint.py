@@ -40,8 +40,9 @@ class Contract:
     is called with the record alone. `table` turns the result into rows for those who ask for CSV; a
     result that `is_down` is answered with 503. One that `streams` returns an Export, whose records
     are sent while they are read. What is `cached` is answered without a call while nothing has
-    changed. A call that PostgreSQL picked as the victim of a deadlock is run again,
-    RUNS times in all. The OpenAPI document is built from the same attributes.
+    changed. Where admins have to have a second factor, a route that `needs_totp` is closed to those
+    who have none. A call that PostgreSQL picked as the victim of a deadlock is run again, RUNS
+    times in all. The OpenAPI document is built from the same attributes.
     """
 
     body: type[Schema] | None = None
@@ -50,6 +51,7 @@ class Contract:
     status: int = 200
     raises: Sequence[type[DomainError]] = ()
     credential: Credential = Credential.REQUIRED
+    needs_totp: bool = True
     conditional: bool = False
     location: str | None = None
     table: Table | None = None
@@ -116,6 +118,7 @@ class Contract:
         actor = identify(
             request,
             also_by_refresh_token=self.credential is Credential.ANY_TOKEN,
+            needs_totp=self.needs_totp,
             along=self._along(),
         )
         if actor is None and self.credential is not Credential.OPTIONAL:

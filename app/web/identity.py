@@ -31,11 +31,16 @@ class Credential(Enum):
 
 
 def identify(
-    request: Request, *, also_by_refresh_token: bool = False, along: Along = NOTHING
+    request: Request,
+    *,
+    also_by_refresh_token: bool = False,
+    needs_totp: bool = True,
+    along: Along = NOTHING,
 ) -> Actor | None:
     """The actor of this moment, with what is read `along`; None without a credential.
 
-    Raises Malformed for two credentials, Unauthenticated for one that is not good.
+    Raises Malformed for two credentials, Unauthenticated for one that is not good,
+    SecondFactorRequired.
     """
     authorization, api_key = _credentials(request)
     if api_key is not None:
@@ -43,7 +48,7 @@ def identify(
     elif authorization is not None:
         types: set[TokenType] = {"access", "refresh"} if also_by_refresh_token else {"access"}
         bearer = tokens.read(_bearer_token(authorization), types)
-        actor = auth.bearer(bearer.user_id, bearer.session_id, along)
+        actor = auth.bearer(bearer.user_id, bearer.session_id, along, needs_totp=needs_totp)
     else:
         return None
     return replace(actor, **origin(request))

@@ -171,6 +171,8 @@ def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
         yield contract.reads.missing
     if contract.credential is not Credential.NONE:
         yield errors.Unauthenticated
+    if contract.needs_totp and contract.credential in (Credential.REQUIRED, Credential.OPTIONAL):
+        yield errors.SecondFactorRequired
     is_found = contract.reads or any(issubclass(each, errors.NotFound) for each in contract.raises)
     if rule.arguments and not is_found:
         yield errors.NotFound

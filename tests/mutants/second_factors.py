@@ -192,6 +192,20 @@ SECOND_FACTORS = (
         f"{TESTS} -k nobody_else",
     ),
     Mutant(
+        "an admin has to have a second factor",
+        AUTH,
+        "        raise SecondFactorRequired\n",
+        "        pass\n",
+        "tests/routes/test_admins_totp.py",
+    ),
+    Mutant(
+        "a new route is closed to admins without one",
+        "app/web/endpoint.py",
+        "    needs_totp: bool = True\n",
+        "    needs_totp: bool = False\n",
+        "tests/test_second_factor_required.py",
+    ),
+    Mutant(
         "a second factor is whole",
         "migrations/versions/0010_second_factors.py",
         "ADD CONSTRAINT ck_users_totp_whole CHECK ({WHOLE}) NOT VALID",
