@@ -10,10 +10,31 @@ from typing import TYPE_CHECKING
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 
 if TYPE_CHECKING:
     from app.background import Background
     from app.queue import Queue
+
+
+class FairWorker(ThreadWorker):
+    """Accepts no connection while all its threads are at work: another worker may have one free.
+
+    Gunicorn's own takes all that comes. Eight clients who keep their connections often wait for
+    one process then, while the next is idle.
+    """
+
+    most_connections = 0
+
+    @property
+    def worker_connections(self) -> int:
+        busy = self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
+        return self.most_connections if busy < self.cfg.threads else 0
+
+    @worker_connections.setter
+    def worker_connections(self, most: int) -> None:
+        self.most_connections = most
+
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -21,7 +42,7 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 # requests mostly wait for the database. A process needs at most `threads` connections there, and
 # two more for what it sends, and folds, beside its requests.
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = os.environ.get("GUNICORN_WORKER_CLASS", "gthread")
+worker_class = os.environ.get("GUNICORN_WORKER_CLASS") or FairWorker
 threads = int(os.environ.get("GUNICORN_THREADS", "4"))
 
 # A worker that has not reported for this long is taken for hung and replaced.

@@ -21,7 +21,8 @@ def described(database: Database) -> Mapping[str, str]:
     """The machine, the versions, and how gunicorn is configured."""
     found = MODEL.search(CPUS.read_text()) if CPUS.exists() else None
     gunicorn = runpy.run_path(str(PROJECT / "gunicorn.conf.py"))
-    workers = f"{WORKERS} {gunicorn['worker_class']} workers"
+    kind = gunicorn["worker_class"]
+    workers = f"{WORKERS} {kind if isinstance(kind, str) else 'gthread'} workers"
     with psycopg.connect(database.environment["DATABASE_URL"]) as connection:
         row = connection.execute("SHOW server_version").fetchone()
     return {

@@ -19,6 +19,13 @@ CONNECTED = (
         "tests/network/test_cut_connections.py -k 'replayed and depositing'",
     ),
     Mutant(
+        "no worker takes what another has a thread free for",
+        "gunicorn.conf.py",
+        "return self.most_connections if busy < self.cfg.threads else 0",
+        "return self.most_connections",
+        "tests/network/test_fair_workers.py",
+    ),
+    Mutant(
         "no prepared statements behind PgBouncer",
         "app/connections.py",
         '"prepare_threshold": None',
