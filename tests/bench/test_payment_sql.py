@@ -21,8 +21,8 @@ def test_pgbench_sends_the_statements_of_a_payment(
 
     script = re.sub(r"^(--.*|\\set.*)$", "", SCRIPT.read_text(), flags=re.MULTILINE)
     written = [part.strip() for part in re.split(r";|\\gset|\\aset \w+", script) if part.strip()]
-    credential, *statements, commit = map(shape, written)
-    assert commit == "COMMIT"
+    credential, *statements = map(shape, written)
+    assert statements[-1] == "COMMIT"
     assert credential.startswith("SELECT")
     assert shape(sent[0]).startswith("SELECT")
     assert statements == [shape(statement) for statement in sent[1:]]
