@@ -38,11 +38,17 @@ APPROVED = (LoanStatus.APPROVED, LoanStatus.ACTIVE, LoanStatus.PAID)
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Applications of one calendar month (UTC), `YYYY-MM`."""
+    """Applications of one calendar month (UTC), `YYYY-MM`: what they asked for and still owe.
+
+    `approved` counts those that stand approved, active or paid, `rejected` those refused.
+    """
 
     month: str
     total: int
     sum_amount: Decimal
+    sum_outstanding: Decimal
+    approved: int
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +141,14 @@ def _summed(cells: Sequence[Any]) -> Portfolio:
 
 
 def _month(month: str, cells: Sequence[Any]) -> Month:
-    total = sum(cell.total for cell in cells)
-    return Month(month, total, _money(cell.amount for cell in cells))
+    return Month(
+        month=month,
+        total=sum(cell.total for cell in cells),
+        sum_amount=_money(cell.amount for cell in cells),
+        sum_outstanding=_money(cell.outstanding for cell in cells),
+        approved=sum(cell.total for cell in cells if cell.status in APPROVED),
+        rejected=sum(cell.total for cell in cells if cell.status == LoanStatus.REJECTED),
+    )
 
 
 def _money(amounts: Iterable[Decimal]) -> Decimal:
