@@ -10,11 +10,12 @@ from typing import Any
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from app.errors import Contended, DomainError, Invalid, Unauthenticated
+from app.errors import DomainError, Invalid, Unauthenticated
 from app.schemas.common import ListFilter, ReasonIn
 from app.services.actor import Actor
 from app.services.along import Along, Seen
 from app.services.pages import Page
+from app.services.runs import run
 from app.web import bodies, csv, idempotency, paging, streamed
 from app.web.identity import Credential, identify, refresh_token
 from app.web.remembered import Cached
@@ -22,8 +23,6 @@ from app.web.shown import json, known_fields, shower
 from app.web.tags import tagged
 from app.web.tokens import Bearer
 from app.web.uploads import Staged, Upload, fingerprint
-
-RUNS = 3
 
 View = Callable[..., Any]
 Table = Callable[[Any], Iterable[Sequence[object]]]
@@ -41,8 +40,8 @@ class Contract:
     result that `is_down` is answered with 503. One that `streams` returns an Export, whose records
     are sent while they are read. What is `cached` is answered without a call while nothing has
     changed. Where admins have to have a second factor, a route that `needs_totp` is closed to those
-    who have none. A call that PostgreSQL picked as the victim of a deadlock is run again, RUNS
-    times in all. The OpenAPI document is built from the same attributes.
+    who have none. A call that PostgreSQL picked as the victim of a deadlock is run again,
+    three times in all. The OpenAPI document is built from the same attributes.
     """
 
     body: type[Schema] | None = None
@@ -90,8 +89,8 @@ class Contract:
                 if key := self._idempotency_key():
                     (actor,) = caller
                     assert not isinstance(actor, Bearer)  # noqa: S101 (those take no key)
-                    return _run(lambda: idempotency.once(request, key, actor, sent, respond))
-                return self._remembered(caller, lambda: _run(respond))
+                    return run(lambda: idempotency.once(request, key, actor, sent, respond))
+                return self._remembered(caller, lambda: run(respond))
 
         handle.contract = self  # type: ignore[attr-defined]
         return handle
@@ -233,15 +232,6 @@ endpoint = Contract
 @cache
 def _compiled(schema: type[Schema]) -> Schema:
     return schema()
-
-
-def _run(call: Callable[[], Response]) -> Response:
-    for _ in range(RUNS - 1):
-        try:
-            return call()
-        except Contended:
-            continue
-    return call()
 
 
 def _load(schema: Schema, sent: Mapping[str, Any]) -> dict[str, Any]:

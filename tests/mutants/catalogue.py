@@ -189,7 +189,7 @@ MUTANTS = (
     ),
     Mutant(
         "a victim is run again",
-        "app/web/endpoint.py",
+        "app/services/runs.py",
         "        except Contended:\n            continue",
         "        except Contended:\n            raise",
         "tests/test_db.py -k victim",
