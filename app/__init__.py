@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from flask import Flask
     from flask_cors import CORS
 
-    from app import cache, cli, config, db, queue
+    from app import cache, cli, config, console, db, queue
     from app.routes import blueprints
     from app.schemas.imports import judged
     from app.services import exports, imports, notices, tallies
@@ -56,4 +56,5 @@ def create_app(settings: Settings | None = None) -> Flask:
         CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED_HEADERS))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
+    console.init_app(app, settings)
     return app

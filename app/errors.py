@@ -143,6 +143,10 @@ class OwnSecondFactor(Forbidden):
     title = "One's own second factor takes one's password and a one-time password"
 
 
+class ForeignForm(Forbidden):
+    title = "This form was not sent from its own page"
+
+
 class UserNotFound(NotFound):
     title = "User not found"
 
@@ -221,6 +225,10 @@ class EntryNotReversible(Conflict):
 
 class IdempotencyKeyInUse(Conflict):
     title = "The first request with this Idempotency-Key is still at work"
+
+
+class FormSentBefore(Conflict):
+    title = "This form was sent before, with other values"
 
 
 class IdempotencyKeyReused(Refused):

@@ -55,7 +55,7 @@ _numbers = count(1)
 TECHNICAL = {
     *("login_sessions", "login_failures", "generations", "flag_notices", "kept_answers"),
     *("tallies", "tally_changes", "tally_folds"),
-    *("search_tallies", "search_changes"),
+    *("search_tallies", "search_changes", "honeypot_visits"),
 }
 MEMBERS = {"type", "title", "status", "code", "detail", "message", "request_id"}
 

@@ -11,6 +11,8 @@ import pytest
 
 from app import config
 from app.config import DEVELOPMENT_SECRET, VARIABLES, Environment, UnsafeSettings
+from app.config.variables import TAKEN
+from tests.attacks import routes
 
 MINIMAL = {"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"}
 SAFE = {**MINIMAL, "APP_ENV": "production", "SECRET_KEY": "x" * 32}
@@ -187,8 +189,30 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
         {"TOTP_ISSUER": "Lender: loans"},
         {"TOTP_ISSUER": "x" * 41},
         {"TOTP_ISSUER": "Lender\n"},
+        {"ADMIN_URL": "/"},
+        {"ADMIN_URL": "console here"},
+        {"ADMIN_URL": "/../etc/"},
+        {"ADMIN_URL": "https://elsewhere.example/"},
+        {"ADMIN_URL": "/loans/"},
+        {"ADMIN_URL": "/auth/console/"},
+        {"ADMIN_HONEYPOT_URL": "/customers"},
+        {"ADMIN_URL": "/admin/"},
+        {"ADMIN_URL": "/admin/desk/"},
+        {"ADMIN_URL": "/desk/", "ADMIN_HONEYPOT_URL": "/desk/login/"},
+        {"CONSOLE_IDLE_MINUTES": "4"},
+        {"CONSOLE_IDLE_MINUTES": "721"},
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_named(wrong: dict[str, str]) -> None:
     with pytest.raises(UnsafeSettings, match=next(iter(wrong))):
         config.load({**MINIMAL, **wrong})
+
+
+@pytest.mark.parametrize("written", ["back-office", "/back-office", "/back-office/"])
+def test_a_place_has_a_slash_at_both_ends(written: str) -> None:
+    assert config.load({**MINIMAL, "ADMIN_URL": written}).admin_url == "/back-office/"
+
+
+def test_no_place_of_a_page_is_one_of_the_api() -> None:
+    taken = {route.rule.rule.split("/")[1] for route in routes()} - {"", "openapi.json"}
+    assert taken <= TAKEN

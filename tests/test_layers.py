@@ -13,6 +13,7 @@ APP = Path(__file__).parents[1] / "app"
 MAY_IMPORT = {
     "routes": {"routes", "web", "schemas", "services", "errors"},
     "web": {"web", "services", "schemas", "errors", "cache", "config"},
+    "console": {"console", "web", "schemas", "services", "errors", "config"},
     "cli": {"cli", "web", "schemas", "services", "errors"},
     "schemas": {"schemas", "models"},
     "services": {

@@ -82,6 +82,9 @@ class Settings:
     idempotency_hours: int
     max_import_bytes: int
     cors_origins: tuple[str, ...]
+    admin_url: str
+    admin_honeypot_url: str
+    console_idle_minutes: int
     metrics_token: str
     prometheus_multiproc_dir: str
     cache_enabled: bool
@@ -147,6 +150,9 @@ def _contradictions(settings: Settings) -> list[str]:
 
 
 def _dangers(settings: Settings) -> list[str]:
+    console, honeypot = settings.admin_url, settings.admin_honeypot_url
+    if console.startswith(honeypot) or honeypot.startswith(console):
+        return ["ADMIN_URL, ADMIN_HONEYPOT_URL: the one lies within the other."]
     if not settings.is_exposed:
         return []
     checks = {

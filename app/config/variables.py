@@ -26,6 +26,15 @@ PUBLIC_EMAIL_PROVIDERS = (
     "yahoo.es,yahoo.fr,yahoo.in,yahoo.it,yandex.com,yandex.ru,ymail.com,zoho.com"
 )
 
+PLACE = re.compile(r"/(?:[a-z0-9][a-z0-9-]{0,38}/){1,3}", re.ASCII)
+# What the paths of the API and of its documents begin with.
+TAKEN = frozenset(
+    (
+        *("auth", "customers", "exports", "healthz", "imports", "loans", "metrics", "payments"),
+        *("ping", "problems", "redoc", "reports", "static", "swagger"),
+    )
+)
+
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
@@ -102,6 +111,18 @@ class _Limit(fields.Field[Limit]):
             raise ValidationError(str(error)) from None
 
 
+class _Place(fields.Field[str]):
+    """A path of the site where pages live, like /console/; kept with a slash at both ends."""
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> str:
+        place = f"/{value.strip('/')}/"
+        if not PLACE.fullmatch(place):
+            raise ValidationError(f"{value!r} is no path like /console/.")
+        if place.split("/")[1] in TAKEN:
+            raise ValidationError(f"{value!r} is where the API answers.")
+        return place
+
+
 def _whole(default: int, least: int, most: int) -> fields.Integer:
     return fields.Integer(load_default=default, validate=Range(least, most))
 
@@ -153,6 +174,9 @@ class _Variables(Schema):
     # As many lines may there be as PostgreSQL's integers count.
     max_import_bytes = _whole(256 * 1024**2, 1, 2**31 - 1)
     cors_origins = _Names(load_default=())
+    admin_url = _Place(load_default="/console/")
+    admin_honeypot_url = _Place(load_default="/admin/")
+    console_idle_minutes = _whole(30, 5, 720)
     metrics_token = fields.String(load_default="")
     prometheus_multiproc_dir = fields.String(load_default="")
     cache_enabled = fields.Boolean(load_default=True)

@@ -29,7 +29,8 @@ WATCH_SECONDS = 0.2
 READY = """
 The loan service is ready: {url}
 
-{login}  Swagger UI  {url}/swagger/
+{login}  Console     {url}/{console}/
+  Swagger UI  {url}/swagger/
   ReDoc       {url}/redoc/
   OpenAPI     {url}/openapi.json
 
@@ -81,7 +82,8 @@ def _serve(project: Path, folder: Folder, environment: dict[str, str]) -> None:
             _await_health(gunicorn, host, port)
             if environment["USE_CELERY"].lower() not in OFF:
                 programs.append(_start_worker(project, environment))  # nobody waits for it
-            say(READY.format(url=_base_url(host, port), login=_login(environment)))
+            url, console = _base_url(host, port), environment.get("ADMIN_URL") or "console"
+            say(READY.format(url=url, console=console.strip("/"), login=_login(environment)))
             _watch(programs, servers)
         finally:
             _end(programs)

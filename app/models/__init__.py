@@ -11,6 +11,7 @@ from app.models.customer_import import (
     RefusedLine,
 )
 from app.models.generation import Generation
+from app.models.honeypot import HoneypotVisit
 from app.models.idempotency import KeptAnswer
 from app.models.ledger import Account, Book, Direction, Entry, Journal, JournalKind
 from app.models.loan import (
@@ -41,6 +42,7 @@ __all__ = [
     "FlagNotice",
     "FraudFlag",
     "Generation",
+    "HoneypotVisit",
     "ImportChunk",
     "ImportPart",
     "ImportStatus",

@@ -6,7 +6,7 @@ from importlib.resources import files
 from flask import Blueprint, Response, current_app, render_template, send_from_directory
 
 from app.services import health
-from app.web import openapi
+from app.web import headers, openapi
 from app.web.endpoint import endpoint
 from app.web.identity import Credential
 from app.web.tags import tagged
@@ -21,7 +21,7 @@ REDOC = str(files("openapi_ui_bundles") / "redoc" / "vendor")
 @endpoint(credential=Credential.NONE, produces="text/html")
 def landing() -> Response:
     """Show what this is, whether it is well, and where to go."""
-    return Response(render_template("landing.html", state=health.check()))
+    return headers.protected(Response(render_template("landing.html", state=health.check())))
 
 
 @bp.get("/openapi.json")
@@ -38,14 +38,14 @@ def document() -> Response:
 @endpoint(credential=Credential.NONE, produces="text/html")
 def swagger() -> Response:
     """Show the document in Swagger UI."""
-    return Response(render_template("swagger.html"))
+    return headers.protected(Response(render_template("swagger.html")), headers.VIEWER)
 
 
 @bp.get("/redoc/")
 @endpoint(credential=Credential.NONE, produces="text/html")
 def redoc() -> Response:
     """Show the document in ReDoc."""
-    return Response(render_template("redoc.html"))
+    return headers.protected(Response(render_template("redoc.html")), headers.VIEWER)
 
 
 @bp.get("/swagger/assets/<path:name>")

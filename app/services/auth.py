@@ -14,6 +14,7 @@ from app.errors import (
     InvalidCredentials,
     OtpRequired,
     SecondFactorRequired,
+    StaffOnly,
     Unauthenticated,
 )
 from app.models import LoginSession, Role, User
@@ -22,10 +23,15 @@ from app.services import audit, login_failures, one_time_passwords, passwords
 from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
 
+USE_NOTED_EVERY = timedelta(minutes=1)
+# However busy, a console session ends after a day's work.
+LONGEST_AT_THE_CONSOLE = timedelta(hours=12)
 _BEARERS = Callers(
     select(
         User.role.label("caller_role"),
         User.totp_enabled_at.is_not(None).label("caller_has_totp"),
+        LoginSession.created_at.label("caller_came_at"),
+        LoginSession.expires_at.label("caller_goes_at"),
     )
     .join(LoginSession, LoginSession.user_id == User.id)
     .where(
@@ -56,11 +62,13 @@ def log_in(
     *,
     request_id: str | None = None,
     address: str | None = None,
+    at_console: bool = False,
 ) -> Grant:
     """Open a session. Unknown, disabled and wrong are one refusal, in one time.
 
-    Only whose password was right is asked for the `otp` of their second factor. Raises
-    InvalidCredentials, OtpRequired, TooMany; Contended when either was replaced meanwhile.
+    Only whose password was right is asked for the `otp` of their second factor. One at the console
+    is for staff, and ends when it is not used. Raises InvalidCredentials, OtpRequired, TooMany,
+    StaffOnly; Contended when password or second factor was replaced meanwhile.
     """
     login_failures.must_be_few(email)
     user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
@@ -75,7 +83,9 @@ def log_in(
         if is_proven := _is_second_factor_proven(actor, user, email, otp):
             _note_login(user, proven, rehashed)
             login_failures.forget(email)
-            session = _open_session(user.id)
+            if at_console and user.role == Role.APPLICANT:
+                raise StaffOnly("The console is for officers and admins of the lender.")
+            session = _open_session(user.id, _console_idle() if at_console else _api_life())
             audit.record(actor, "user.logged_in", user)
     if not is_proven:  # refused only now: the failure had to be committed
         raise InvalidCredentials("Invalid Credentials")
@@ -83,12 +93,18 @@ def log_in(
 
 
 def bearer(
-    user_id: UUID, session_id: UUID, along: Along = NOTHING, *, needs_totp: bool = True
+    user_id: UUID,
+    session_id: UUID,
+    along: Along = NOTHING,
+    *,
+    needs_totp: bool = True,
+    at_console: bool = False,
 ) -> Actor:
-    """The actor of an access token, judged by the session, the user and the role of this moment.
+    """The actor of a session, judged by the session, the user and the role of this moment.
 
-    They come with what is read `along`. Where a second factor is set up, nobody `needs_totp`.
-    Raises Unauthenticated, SecondFactorRequired.
+    They come with what is read `along`. Where a second factor is set up, nobody `needs_totp`. A
+    session at the console ends some time after its last use. Raises Unauthenticated,
+    SecondFactorRequired.
     """
     found = _BEARERS.row(along, user_id=user_id, session_id=session_id, now=now())
     if found is None:
@@ -97,6 +113,8 @@ def bearer(
     must_have_it = role is Role.ADMIN and config.current().require_admin_totp
     if needs_totp and must_have_it and not found.caller_has_totp:
         raise SecondFactorRequired
+    if at_console:
+        _prolong(session_id, found.caller_came_at, found.caller_goes_at)
     return Actor(
         id=user_id,
         role=role,
@@ -120,7 +138,7 @@ def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
             audit.record(thief, "session.refresh_reused", session)
         else:
             session.refresh_id = uuid7()
-            session.expires_at = _expiry()
+            session.expires_at = now() + _api_life()
     if is_reused:  # refused only now: the end of the session had to be committed
         raise Unauthenticated("This refresh token was used before; the session has ended.")
     return Grant(user_id, session_id, session.refresh_id)
@@ -163,9 +181,9 @@ def _lock_session(user_id: UUID, session_id: UUID) -> LoginSession:
     return session
 
 
-def _open_session(user_id: UUID) -> LoginSession:
+def _open_session(user_id: UUID, life: timedelta) -> LoginSession:
     session = LoginSession(
-        user_id=user_id, refresh_id=uuid7(), created_at=now(), expires_at=_expiry()
+        user_id=user_id, refresh_id=uuid7(), created_at=now(), expires_at=now() + life
     )
     db.session.add(session)
     return session
@@ -215,5 +233,20 @@ def _note_login(user: User, proven: str, rehashed: str | None) -> None:
         raise Contended
 
 
-def _expiry() -> datetime:
-    return now() + timedelta(days=config.current().refresh_token_days)
+def _prolong(session_id: UUID, came_at: datetime, goes_at: datetime) -> None:
+    """At most one write a minute and session; one that has ended stays so."""
+    until = min(now() + _console_idle(), came_at + LONGEST_AT_THE_CONSOLE)
+    if goes_at > until - USE_NOTED_EVERY:
+        return
+    with transaction():
+        db.session.execute(
+            update(LoginSession).where(LoginSession.id == session_id).values(expires_at=until)
+        )
+
+
+def _console_idle() -> timedelta:
+    return timedelta(minutes=config.current().console_idle_minutes)
+
+
+def _api_life() -> timedelta:
+    return timedelta(days=config.current().refresh_token_days)

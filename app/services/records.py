@@ -44,6 +44,15 @@ Condition = ColumnElement[bool]
 _reversal = aliased(Payment, name="reversal")
 
 
+def find(actor: Actor, seen: Seen, ref: str) -> Any:
+    """The record of that name, as the actor may see it. Raises what says that it is missing."""
+    key = key_of(ref)
+    record = _found(seen, actor.is_staff, isinstance(key, UUID)).row(ref=key, actor_id=actor.id)
+    if record is None:
+        raise seen.missing
+    return record
+
+
 def read_history(actor: Actor, ref: str) -> Sequence[Any]:
     """Every change of the status of the loan of that name, oldest first. Raises LoanNotFound."""
     key = key_of(ref)
@@ -62,6 +71,13 @@ def of_customer(name: str) -> Mapping[str, str | UUID]:
     """The filter by a customer's id or external id."""
     key = key_of(name)
     return {"customer_id" if isinstance(key, UUID) else "customer_external_id": key}
+
+
+@cache
+def _found(seen: Seen, sees_all: bool, by_id: bool) -> Reading:
+    name = seen.model.id if by_id else seen.model.external_id
+    theirs = [] if sees_all else [seen.owner == bindparam("actor_id")]
+    return Reading(seen.shown.where(name == bindparam("ref"), *theirs))
 
 
 @cache

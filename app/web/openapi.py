@@ -22,7 +22,8 @@ DESCRIPTION = (
     "portfolio. Money is a string with two decimals; every refusal is a problem (RFC 9457)."
 )
 DOCUMENT = Namespace("openapi", seconds=86_400)
-UNDOCUMENTED = frozenset(("static",))
+# Pages, which are for people.
+UNDOCUMENTED = frozenset(("console", "honeypot", "static"))
 
 
 class Undocumented(Exception):
@@ -64,7 +65,8 @@ def build(app: Flask) -> dict[str, Any]:
         }
         spec.path(re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), operations=operations)
     document = spec.to_dict()
-    document["tags"] = [{"name": name} for name in sorted(app.blueprints)]
+    tagged = {rule.endpoint.partition(".")[0] for rule, _ in contracts(app)}
+    document["tags"] = [{"name": name} for name in sorted(tagged)]
     _require_what_is_always_there(document["components"]["schemas"])
     return document
 
@@ -72,7 +74,7 @@ def build(app: Flask) -> dict[str, Any]:
 def contracts(app: Flask) -> Iterator[tuple[Rule, Contract]]:
     """Every route with its contract. Raises Undocumented."""
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint)):
-        if rule.endpoint in UNDOCUMENTED:
+        if rule.endpoint.partition(".")[0] in UNDOCUMENTED:
             continue
         contract = getattr(app.view_functions[rule.endpoint], "contract", None)
         if contract is None:

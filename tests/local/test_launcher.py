@@ -31,7 +31,12 @@ def test_a_first_start_serves_and_tells_the_way_in(launch_in, new_project, envir
     with urllib.request.urlopen(f"{url}/healthz") as answer:  # noqa: S310  our own
         assert answer.status == 200
     assert "seeded --if-empty" in service.output
-    for line in (f"ready: {url}\n", "admin@loanapp.com / admin123", f"{url}/swagger/"):
+    for line in (
+        f"ready: {url}\n",
+        "admin@loanapp.com / admin123",
+        f"{url}/console/",
+        f"{url}/swagger/",
+    ):
         assert line in service.output
     assert service.names == {"postgres", "valkey-server"}
 

@@ -2,6 +2,7 @@
 
 from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
+from tests.mutants.console import AT_CONSOLE
 from tests.mutants.exports import EXPORTED
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.imports import IMPORTED
@@ -17,6 +18,7 @@ from tests.mutants.tallies import TALLIES
 from tests.mutants.workers import WORKERS
 
 MUTANTS = (
+    *AT_CONSOLE,
     *CACHING,
     *CONNECTED,
     *EXPORTED,

@@ -1,0 +1,169 @@
+"""The contract of a page: who may open it, what it reads, and what becomes of a refusal.
+
+For people what `web.endpoint` is for programs, over the same services.
+"""
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response, g, make_response, redirect, request, url_for
+from marshmallow import Schema
+from werkzeug.datastructures import MultiDict
+
+from app.console import forgery, forms, refusals, session
+from app.console.told import tell
+from app.errors import (
+    DomainError,
+    FormSentBefore,
+    IdempotencyKeyReused,
+    Invalid,
+    StaffOnly,
+    Unauthenticated,
+)
+from app.services.actor import Actor
+from app.services.runs import run
+from app.web import idempotency, problems
+
+# What is worth another look at the form: the record has changed, or the values are not right.
+CORRECTED = frozenset((409, 412, 422))
+LONGEST_WAY = 500
+
+Made = str | Response
+View = Callable[..., Made]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page promises; as a decorator it holds the view to it.
+
+    The view is called with the actor (with none where the page `is_open`), the path's values, and
+    `query=` and `form=` where there are schemas. A form that is refused is shown `again` by that
+    view, with what was sent and why, where the status is among `told`. One to be done `once` is,
+    however often it is sent.
+    """
+
+    query: type[Schema] | None = None
+    form: type[Schema] | None = None
+    again: View | None = None
+    told: Set[int] = CORRECTED
+    once: bool = False
+    is_open: bool = False
+
+    def __call__(self, view: View) -> View:
+        @wraps(view)
+        def handle(**path: Any) -> Response:
+            actor = None if self.is_open else _actor()
+            if isinstance(actor, Response):
+                return actor
+            if request.method == "POST":
+                forgery.must_be_ours(request)
+            return run(lambda: self._done(view, actor, path))
+
+        handle.page = self  # type: ignore[attr-defined]
+        return handle
+
+    def _done(self, view: View, actor: Actor | None, path: dict[str, Any]) -> Response:
+        g.pop("to_tell", None)  # of a run that was in vain
+        sent = forms.sent_by(request) if request.method == "POST" else None
+        if actor is not None and sent is not None and sent.get(forms.TAG):
+            actor = replace(actor, if_match=f'"{sent[forms.TAG]}"')
+        caller = () if actor is None else (actor,)
+
+        def respond() -> Response:
+            try:
+                arguments = self._arguments(sent)
+                return make_response(view(*caller, **path, **arguments))
+            except DomainError as error:
+                if self.again is None or problems.status_of(type(error)) not in self.told:
+                    raise
+                return self._again(error, caller, path)
+
+        key = sent.get(forms.ONCE, "") if sent is not None and self.once else ""
+        if sent is None or not idempotency.KEY.fullmatch(key):
+            return respond()
+        return _once(key, actor, sent, respond)
+
+    def _arguments(self, sent: Any) -> dict[str, Any]:
+        arguments = {}
+        if self.query is not None:
+            arguments["query"] = forms.asked_for(self.query, request.args)
+        if self.form is not None and sent is not None:
+            arguments["form"] = forms.loaded(self.form, sent)
+        return arguments
+
+    def _again(self, error: DomainError, caller: tuple[Any, ...], path: dict[str, Any]) -> Response:
+        """The page that the form is on, with what was typed into it and why it was refused."""
+        assert self.again is not None  # noqa: S101 (asked by whoever calls)
+        g.refusal, g.sent = error, request.form
+        g.errors = error.errors if isinstance(error, Invalid) else {}
+        its_own: Page = self.again.page  # type: ignore[attr-defined]
+        show: View = self.again.__wrapped__  # type: ignore[attr-defined]
+        asked = forms.asked_for(its_own.query, MultiDict()) if its_own.query else None
+        arguments = path if asked is None else {**path, "query": asked}
+        return refusals.headed(make_response(show(*caller, **arguments)), error)
+
+
+page = Page
+
+
+def go(endpoint: str, **values: Any) -> Response:
+    """To another page, which the browser asks for anew."""
+    return make_response(redirect(url_for(endpoint, **values), 303))
+
+
+def _actor() -> Actor | Response:
+    """Who is at the console. Without a session, the way to the log-in.
+
+    Raises Unauthenticated for a form, of which nothing was done; StaffOnly.
+    """
+    actor = session.caller(request)
+    if actor is None and request.method == "POST":
+        raise Unauthenticated("Your session has ended. Nothing was done; log in and do it again.")
+    if actor is None:
+        return _to_login()
+    g.actor = actor
+    if not actor.is_staff:
+        raise StaffOnly("The console is for officers and admins of the lender.")
+    return actor
+
+
+class _Refused(Exception):
+    """What was refused leaves nothing behind, so that it may be corrected and sent again."""
+
+    def __init__(self, page: Response) -> None:
+        super().__init__()
+        self.page = page
+
+
+def _once(
+    key: str, actor: Actor | None, sent: MultiDict[str, str], respond: Callable[[], Response]
+) -> Response:
+    """What `respond` answers, or answered before. Raises FormSentBefore for another form."""
+
+    def done() -> Response:
+        page = refusals.shown_by(respond)
+        if page.status_code >= 400:
+            raise _Refused(page)
+        return page
+
+    try:
+        answer = idempotency.once(request, key, actor, sent.to_dict(flat=False), done)
+    except _Refused as refused:
+        return refused.page
+    except IdempotencyKeyReused:
+        raise FormSentBefore from None
+    if idempotency.REPLAYED in answer.headers:
+        tell("That was sent twice, and done once.")
+    return answer
+
+
+def _to_login() -> Response:
+    query = request.query_string.decode("latin-1")
+    here = quote(request.path) + (f"?{query}" if query else "")
+    there = url_for("console.door.show", next=here if len(here) <= LONGEST_WAY else None)
+    if "HX-Request" in request.headers:
+        return Response(status=204, headers={"HX-Redirect": there})
+    return make_response(redirect(there, 303))

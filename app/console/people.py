@@ -1,0 +1,49 @@
+"""The people who use the service, for admins."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response
+
+from app.console.layout import options, render
+from app.console.page import go, page
+from app.console.told import tell
+from app.schemas.auth import UserFilter
+from app.schemas.console import UserEditForm, UserForm
+from app.services import users
+from app.services.actor import Actor
+
+bp = Blueprint("people", __name__, url_prefix="/users")
+
+
+@bp.get("/")
+@page(query=UserFilter)
+def index(actor: Actor, query: dict[str, Any]) -> str:
+    """List the users."""
+    found = users.search(actor, **query)
+    return render("users.html", found=found, roles=options(UserForm, "role"))
+
+
+@bp.post("/")
+@page(form=UserForm, again=index)
+def create(actor: Actor, form: dict[str, Any]) -> Response:
+    """Add a user of any role."""
+    user = users.register(actor, **form)
+    tell(f"{user.email} has been added as {user.role}.")
+    return go("console.people.index")
+
+
+@bp.get("/<uuid:user_id>")
+@page()
+def show(actor: Actor, user_id: UUID) -> str:
+    """Show a user, to change them."""
+    return render("user.html", user=users.find(actor, user_id), roles=options(UserForm, "role"))
+
+
+@bp.post("/<uuid:user_id>")
+@page(form=UserEditForm, again=show)
+def change(actor: Actor, user_id: UUID, form: dict[str, Any]) -> Response:
+    """Change a user's role, activity or nickname, effective on their next request."""
+    user = users.change(actor, user_id, **form)
+    tell(f"{user.email} has been changed.")
+    return go("console.people.show", user_id=user_id)
