@@ -1,7 +1,7 @@
 """Log-in sessions: opening, proving, renewing and ending them. PostgreSQL alone decides."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, func, select, update
@@ -19,13 +19,10 @@ from app.errors import (
 )
 from app.models import LoginSession, Role, User
 from app.models.base import now
-from app.services import audit, login_failures, one_time_passwords, passwords
+from app.services import audit, lifetimes, login_failures, one_time_passwords, passwords
 from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
 
-USE_NOTED_EVERY = timedelta(minutes=1)
-# However busy, a console session ends after a day's work.
-LONGEST_AT_THE_CONSOLE = timedelta(hours=12)
 _BEARERS = Callers(
     select(
         User.role.label("caller_role"),
@@ -85,7 +82,8 @@ def log_in(
             login_failures.forget(email)
             if at_console and user.role == Role.APPLICANT:
                 raise StaffOnly("The console is for officers and admins of the lender.")
-            session = _open_session(user.id, _console_idle() if at_console else _api_life())
+            life = lifetimes.at_console() if at_console else lifetimes.over_the_api()
+            session = _open_session(user.id, life)
             audit.record(actor, "user.logged_in", user)
     if not is_proven:  # refused only now: the failure had to be committed
         raise InvalidCredentials("Invalid Credentials")
@@ -110,11 +108,10 @@ def bearer(
     if found is None:
         raise Unauthenticated("This session has ended.")
     role = Role(found.caller_role)
-    must_have_it = role is Role.ADMIN and config.current().require_admin_totp
-    if needs_totp and must_have_it and not found.caller_has_totp:
+    if needs_totp and must_have_totp(role) and not found.caller_has_totp:
         raise SecondFactorRequired
     if at_console:
-        _prolong(session_id, found.caller_came_at, found.caller_goes_at)
+        lifetimes.prolong(session_id, found.caller_came_at, found.caller_goes_at)
     return Actor(
         id=user_id,
         role=role,
@@ -122,6 +119,11 @@ def bearer(
         generation=found.generation,
         record=along.record_in(found),
     )
+
+
+def must_have_totp(role: Role) -> bool:
+    """Whether users of that role may do next to nothing until they have a second factor."""
+    return role is Role.ADMIN and config.current().require_admin_totp
 
 
 def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
@@ -138,7 +140,7 @@ def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
             audit.record(thief, "session.refresh_reused", session)
         else:
             session.refresh_id = uuid7()
-            session.expires_at = now() + _api_life()
+            session.expires_at = now() + lifetimes.over_the_api()
     if is_reused:  # refused only now: the end of the session had to be committed
         raise Unauthenticated("This refresh token was used before; the session has ended.")
     return Grant(user_id, session_id, session.refresh_id)
@@ -231,22 +233,3 @@ def _note_login(user: User, proven: str, rehashed: str | None) -> None:
     )
     if noted.one_or_none() is None:
         raise Contended
-
-
-def _prolong(session_id: UUID, came_at: datetime, goes_at: datetime) -> None:
-    """At most one write a minute and session; one that has ended stays so."""
-    until = min(now() + _console_idle(), came_at + LONGEST_AT_THE_CONSOLE)
-    if goes_at > until - USE_NOTED_EVERY:
-        return
-    with transaction():
-        db.session.execute(
-            update(LoginSession).where(LoginSession.id == session_id).values(expires_at=until)
-        )
-
-
-def _console_idle() -> timedelta:
-    return timedelta(minutes=config.current().console_idle_minutes)
-
-
-def _api_life() -> timedelta:
-    return timedelta(days=config.current().refresh_token_days)

@@ -3,6 +3,7 @@
 from tests.mutants import Mutant
 
 AUTH = "app/services/auth.py"
+LIFETIMES = "app/services/lifetimes.py"
 SESSION = "app/console/session.py"
 FORGERY = "app/console/forgery.py"
 PAGE = "app/console/page.py"
@@ -32,27 +33,27 @@ AT_CONSOLE = (
     Mutant(
         "a console session ends when it is not used",
         AUTH,
-        "_console_idle() if at_console else _api_life()",
-        "_api_life()",
+        "lifetimes.at_console() if at_console else lifetimes.over_the_api()",
+        "lifetimes.over_the_api()",
         "tests/console/test_session.py -k half_an_hour",
     ),
     Mutant(
         "a console session in use goes on",
         AUTH,
-        "    if at_console:\n        _prolong",
-        "    if False:\n        _prolong",
+        "    if at_console:\n        lifetimes.prolong",
+        "    if False:\n        lifetimes.prolong",
         "tests/console/test_session.py -k half_an_hour",
     ),
     Mutant(
         "a console session ends after a day's work",
-        AUTH,
-        "min(now() + _console_idle(), came_at + LONGEST_AT_THE_CONSOLE)",
-        "now() + _console_idle()",
+        LIFETIMES,
+        "min(now() + at_console(), came_at + LONGEST_AT_THE_CONSOLE)",
+        "now() + at_console()",
         "tests/console/test_session.py -k busy",
     ),
     Mutant(
         "the use of a console session is noted once a minute",
-        AUTH,
+        LIFETIMES,
         "    if goes_at > until - USE_NOTED_EVERY:",
         "    if False:",
         "tests/console/test_session.py -k noted_once",
