@@ -19,6 +19,7 @@ from app.console import (
     people,
     refusals,
     review,
+    second_factor,
     trail,
     words,
 )
@@ -26,7 +27,19 @@ from app.console import (
 console = Blueprint("console", __name__, template_folder="templates")
 layout.init(console)
 refusals.init(console)
-for _room in (home, door, review, loans, customers, payments, people, keys, trail, me):
+for _room in (
+    home,
+    door,
+    review,
+    loans,
+    customers,
+    payments,
+    people,
+    keys,
+    trail,
+    me,
+    second_factor,
+):
     console.register_blueprint(_room.bp)
 
 

@@ -29,7 +29,7 @@ def show(query: dict[str, Any]) -> str:
 def log_in(form: dict[str, Any]) -> Response:
     """Begin a session of the console's own, whatever the browser was in before."""
     there = form.pop("next", "")
-    former = session.caller(request)
+    former = session.caller(request, needs_totp=False)
     grant = auth.log_in(**form, **origin(request), at_console=True)
     if former is not None:
         auth.log_out(former)
@@ -39,7 +39,7 @@ def log_in(form: dict[str, Any]) -> Response:
 
 
 @bp.post("/logout")
-@page()
+@page(needs_totp=False)
 def log_out(actor: Actor) -> Response:
     """End the session: it is dead at once, wherever its cookie has got to."""
     auth.log_out(actor)

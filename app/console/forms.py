@@ -11,7 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.console import forgery
 from app.errors import Invalid
-from app.schemas.fields import Secret
+from app.schemas.fields import Otp, Secret
 
 # The token of the form, the name of its one sending, and the version of the record on the page.
 TOKEN, ONCE, TAG = forgery.FIELD, "once", "tag"
@@ -46,7 +46,7 @@ def _load(schema: Schema, given: Mapping[str, list[str]]) -> dict[str, Any]:
             values[name] = [text for text in texts if text]
         elif len(texts) > 1:
             raise Invalid({name: ["Must be given once."]})
-        elif text := texts[0] if isinstance(field, Secret) else texts[0].strip():
+        elif text := texts[0] if _is_told_exactly(field) else texts[0].strip():
             values[name] = text
         elif field is not None and field.allow_none:
             values[name] = None
@@ -55,6 +55,11 @@ def _load(schema: Schema, given: Mapping[str, list[str]]) -> dict[str, Any]:
     except ValidationError as error:
         raise Invalid(error.messages_dict) from None
     return loaded
+
+
+def _is_told_exactly(field: fields.Field[Any] | None) -> bool:
+    """Whether spaces at its ends belong to it: of a password, but not of a code that was copied."""
+    return isinstance(field, Secret) and not isinstance(field, Otp)
 
 
 @cache

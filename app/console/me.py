@@ -15,14 +15,14 @@ bp = Blueprint("me", __name__, url_prefix="/me")
 
 
 @bp.get("/")
-@page()
+@page(needs_totp=False)
 def show(actor: Actor) -> str:
     """Show who one is here."""
     return render("me.html", user=users.find_self(actor))
 
 
 @bp.post("/password")
-@page(form=PasswordForm, again=show)
+@page(form=PasswordForm, again=show, needs_totp=False)
 def change_password(actor: Actor, form: dict[str, Any]) -> Response:
     """Set a new password and end one's other sessions."""
     users.change_password(actor, **form)

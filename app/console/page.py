@@ -20,6 +20,7 @@ from app.errors import (
     FormSentBefore,
     IdempotencyKeyReused,
     Invalid,
+    SecondFactorRequired,
     StaffOnly,
     Unauthenticated,
 )
@@ -42,7 +43,8 @@ class Page:
     The view is called with the actor (with none where the page `is_open`), the path's values, and
     `query=` and `form=` where there are schemas. A form that is refused is shown `again` by that
     view, with what was sent and why, where the status is among `told`. One to be done `once` is,
-    however often it is sent.
+    however often it is sent. Where admins have to have a second factor, those without are led from
+    a page that `needs_totp` to where they set it up.
     """
 
     query: type[Schema] | None = None
@@ -51,11 +53,12 @@ class Page:
     told: Set[int] = CORRECTED
     once: bool = False
     is_open: bool = False
+    needs_totp: bool = True
 
     def __call__(self, view: View) -> View:
         @wraps(view)
         def handle(**path: Any) -> Response:
-            actor = None if self.is_open else _actor()
+            actor = None if self.is_open else _actor(self.needs_totp)
             if isinstance(actor, Response):
                 return actor
             if request.method == "POST":
@@ -114,12 +117,17 @@ def go(endpoint: str, **values: Any) -> Response:
     return make_response(redirect(url_for(endpoint, **values), 303))
 
 
-def _actor() -> Actor | Response:
-    """Who is at the console. Without a session, the way to the log-in.
+def _actor(needs_totp: bool) -> Actor | Response:
+    """Who is at the console. Without a session or a second factor, the way to get one.
 
-    Raises Unauthenticated for a form, of which nothing was done; StaffOnly.
+    Raises StaffOnly; for a form, of which nothing was done, Unauthenticated, SecondFactorRequired.
     """
-    actor = session.caller(request)
+    try:
+        actor = session.caller(request, needs_totp=needs_totp)
+    except SecondFactorRequired:
+        if request.method == "POST":
+            raise
+        return _led(url_for("console.second_factor.show"))
     if actor is None and request.method == "POST":
         raise Unauthenticated("Your session has ended. Nothing was done; log in and do it again.")
     if actor is None:
@@ -163,7 +171,11 @@ def _once(
 def _to_login() -> Response:
     query = request.query_string.decode("latin-1")
     here = quote(request.path) + (f"?{query}" if query else "")
-    there = url_for("console.door.show", next=here if len(here) <= LONGEST_WAY else None)
+    return _led(url_for("console.door.show", next=here if len(here) <= LONGEST_WAY else None))
+
+
+def _led(there: str) -> Response:
+    """To another page, also where a script has asked for a piece of this one."""
     if "HX-Request" in request.headers:
         return Response(status=204, headers={"HX-Redirect": there})
     return make_response(redirect(there, 303))

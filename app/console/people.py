@@ -10,7 +10,7 @@ from app.console.page import go, page
 from app.console.told import tell
 from app.schemas.auth import UserFilter
 from app.schemas.console import UserEditForm, UserForm
-from app.services import users
+from app.services import second_factors, users
 from app.services.actor import Actor
 
 bp = Blueprint("people", __name__, url_prefix="/users")
@@ -46,4 +46,13 @@ def change(actor: Actor, user_id: UUID, form: dict[str, Any]) -> Response:
     """Change a user's role, activity or nickname, effective on their next request."""
     user = users.change(actor, user_id, **form)
     tell(f"{user.email} has been changed.")
+    return go("console.people.show", user_id=user_id)
+
+
+@bp.post("/<uuid:user_id>/second-factor/reset")
+@page(again=show)
+def reset_second_factor(actor: Actor, user_id: UUID) -> Response:
+    """Take the second factor of a user away, who has lost it."""
+    second_factors.reset(actor, user_id)
+    tell("The second factor has been taken away. They log in by their password.")
     return go("console.people.show", user_id=user_id)

@@ -17,6 +17,7 @@ NEXT: Mapping[type[DomainError], str] = {
     errors.Malformed: "Go back, and send it again from its own page.",
     errors.Unauthenticated: "Log in again.",
     errors.ForeignForm: "Go back, load the page anew, and send the form from there.",
+    errors.SecondFactorRequired: "Set it up under your account, and do it again.",
     errors.Forbidden: "Ask an admin of the lender to do it, or to change your role.",
     errors.NotFound: "Look for it in its list: it may have been removed, or be called otherwise.",
     errors.Conflict: "Go back and load the page anew to see how things stand now.",

@@ -26,6 +26,7 @@ PAGES: dict[str, str] = {
     "console.home.show": "/console/",
     "console.home.nowhere": "/console/nowhere",
     "console.me.show": "/console/me/",
+    "console.second_factor.show": "/console/me/second-factor/",
     "console.review.show": "/console/review/",
     "console.loans.index": "/console/loans/",
     "console.loans.show": "/console/loans/{loan}",

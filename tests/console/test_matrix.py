@@ -19,6 +19,7 @@ from werkzeug.test import TestResponse
 from app.config import Settings
 from app.models import Role
 from tests.attacks import fingerprint
+from tests.authenticator import Authenticator, give
 from tests.conftest import sweep
 from tests.console.desk import Desk, seated
 from tests.credentials import key_holder
@@ -36,6 +37,11 @@ POST   /login                                    log-in            303     303  
 POST   /logout                                   -                 401     403     303   303
 GET    /me/                                      -                 303     403     200   200
 POST   /me/password                              password          401     403     303   303
+GET    /me/second-factor/                        -                 303     403     200   200
+POST   /me/second-factor/                        own-password      401     403     200   200
+POST   /me/second-factor/confirm                 code              401     403     409   409
+POST   /me/second-factor/recovery-codes          code              401     403     409   409
+POST   /me/second-factor/end                     password-and-code 401     403     409   409
 
 GET    /review/                                  -                 303     403     200   200
 POST   /review/                                  choice            401     403     403   303
@@ -67,6 +73,7 @@ GET    /users/                                   -                 303     403  
 POST   /users/                                   user              401     403     403   303
 GET    /users/<uuid:user_id>                     -                 303     403     404   200
 POST   /users/<uuid:user_id>                     nickname          401     403     403   303
+POST   /users/<uuid:user_id>/second-factor/reset -                 401     403     403   303
 GET    /api-keys/                                -                 303     403     403   200
 POST   /api-keys/                                key               401     403     403   200
 POST   /api-keys/<uuid:key_id>/revoke            -                 401     403     403   303
@@ -109,12 +116,16 @@ PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/payments/<ref>": lambda world: payment(world),
     "/payments/": lambda world: payer(world),
     "/users/<uuid:user_id>": lambda world: {"id": world.other.id},
+    "/users/<uuid:user_id>/second-factor": lambda world: protected(world.other),
     "/api-keys/<uuid:key_id>": lambda world: key_holder(world.keeper, Role.OFFICER).record,
     "/<path:rest>": lambda _: {"id": "nowhere"},
 }
 FORMS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "-": lambda *_: {},
     "password": lambda *_: {"current_password": PASSWORD, "new_password": PASSWORD + " too"},
+    "own-password": lambda *_: {"current_password": PASSWORD},
+    "code": lambda *_: {"otp": "123456"},
+    "password-and-code": lambda *_: {"current_password": PASSWORD, "otp": "123456"},
     "choice": lambda world, loan: {
         "loan": tag_of(world, loan),
         "decision": "reject",
@@ -149,7 +160,7 @@ class Row:
 
     @property
     def spends_sessions(self) -> bool:
-        return self.route in ("/login", "/logout", "/me/password")
+        return self.route in ("/login", "/logout") or self.route.startswith("/me/")
 
     def record(self, world: World) -> dict[str, Any]:
         fits = [place for place in PLACES if self.route.startswith(place)]
@@ -193,6 +204,11 @@ def depositor(world: World) -> dict[str, Any]:
 
 def payment(world: World) -> dict[str, Any]:
     return world.keeper.pay(payer(world)["id"], "1.00")
+
+
+def protected(user: Caller) -> dict[str, Any]:
+    give(Authenticator(), user, is_enabled=True)
+    return {"id": user.id}
 
 
 def new_name() -> str:

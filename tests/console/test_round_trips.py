@@ -23,6 +23,7 @@ AT_MOST = {
     "/nowhere": 1,
     "/login": 0,
     "/me/": 2,
+    "/me/second-factor/": 2,
     "/review/": 6,
     "/loans/": 3,
     "/loans/{loan}": 7,
