@@ -10,7 +10,7 @@ from app.console.page import go, page
 from app.console.told import tell
 from app.schemas.console import ApplicationEditForm, Decision, DecisionForm
 from app.schemas.loans import LoanListFilter
-from app.services import loans, names, records, review
+from app.services import clearances, loans, names, records, review
 from app.services.actor import Actor
 
 bp = Blueprint("loans", __name__, url_prefix="/loans")
@@ -35,13 +35,15 @@ def show(actor: Actor, ref: str) -> str:
     """Show a loan: how it stands, why, and how it came there."""
     loan = records.find(actor, records.LOAN, ref)
     history = loans.history(actor, ref)
-    deciders = {event.by for event in history if event.by} | {loan.created_by}
+    answered = clearances.of_loan(actor, loan.id)
+    deciders = {event.by for event in history} | {flag.cleared_by for flag in answered}
     return render(
         "loan.html",
         loan=loan,
         history=history,
+        answered=answered,
         facts=facts_of(actor, loan),
-        callers=names.of_callers(actor, deciders),
+        callers=names.of_callers(actor, (deciders | {loan.created_by}) - {None}),
         decisions=[str(each) for each in Decision],
     )
 

@@ -26,7 +26,7 @@ AT_MOST = {
     "/me/second-factor/": 2,
     "/review/": 6,
     "/loans/": 3,
-    "/loans/{loan}": 7,
+    "/loans/{loan}": 8,
     "/customers/": 2,
     "/customers/{customer}": 11,
     "/payments/": 3,

@@ -116,6 +116,23 @@ def test_a_loan_goes_from_application_to_disbursement_by_its_page(
     assert "cannot become WITHDRAWN" in refused.text
 
 
+def test_flags_that_were_answered_stay_on_the_loans_page(
+    admins_desk: Desk, officers_desk: Desk, admin: Caller, loan: dict[str, Any]
+) -> None:
+    path = f"/loans/{loan['id']}"
+    assert "What was answered" not in admins_desk.get(path).text
+    assert admin.post(f"{path}/flag", {"reason": "the papers differ"}).status_code == 200
+    assert "What was answered" not in admins_desk.get(path).text
+    answer = {"reason": "they are the same"}
+    assert admin.post(f"{path}/clear-flags", answer).status_code == 200
+    page = admins_desk.get(path).text
+    (answered,) = re.findall(r"<h3>What was answered</h3>.*?</ul>", page, re.DOTALL)
+    for shown in ("Flagged by a person", "the papers differ", "they are the same", "by you"):
+        assert shown in answered
+    assert "No flag is open" in page
+    assert "they are the same" in officers_desk.get(path).text
+
+
 def test_a_decision_on_an_outdated_page_is_refused_and_says_so(
     admins_desk: Desk, admin: Caller, loan: dict[str, Any]
 ) -> None:
