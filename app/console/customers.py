@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.console.layout import options, render
 from app.console.page import go, page
@@ -11,9 +11,15 @@ from app.console.words import money
 from app.schemas.accounts import MovementIn
 from app.schemas.common import ReasonRequiredIn
 from app.schemas.console import ApplicationForm, CustomerForm
-from app.schemas.customers import CustomerListFilter, CustomerPatchIn
-from app.services import accounts, credit, customers, loans, payments, records
+from app.schemas.customers import (
+    CustomerFilter,
+    CustomerListFilter,
+    CustomerOut,
+    CustomerPatchIn,
+)
+from app.services import accounts, credit, customers, exports, loans, payments, records
 from app.services.actor import Actor
+from app.web import streamed
 
 bp = Blueprint("customers", __name__, url_prefix="/customers")
 
@@ -35,6 +41,13 @@ def create(actor: Actor, form: dict[str, Any]) -> Response:
     customer = customers.create(actor, **form)
     tell("The customer has been added.")
     return go("console.customers.show", ref=customer.id)
+
+
+@bp.get("/export")
+@page(query=CustomerFilter)
+def export(actor: Actor, query: dict[str, Any]) -> Response:
+    """Save all customers that the list has, in its order, as CSV."""
+    return streamed.download(request, exports.of_customers(actor, **query), CustomerOut, None)
 
 
 @bp.get("/<ref>")

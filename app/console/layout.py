@@ -1,6 +1,6 @@
 """What every page of the console has: who is there, where they can go, what is to be told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any
@@ -17,7 +17,9 @@ from app.services.actor import Actor
 from app.services.pages import Page
 from app.web import headers
 
-PLACING = ("page", "cursor", "open")
+PLACING = frozenset(("page", "cursor", "open"))
+# What is a matter of a list's page, and not of which records it has.
+PAGING = PLACING | {"page_size", "fields"}
 # Endpoint, name, and whether it is for admins alone.
 PLACES = (
     ("console.home.show", "Overview", True),
@@ -96,6 +98,7 @@ def _for_every_page() -> dict[str, Any]:
         "once": lambda: token_urlsafe(16),
         "form": Form.of,
         "turning": _turning,
+        "exporting": _exporting,
         "asked": request.args,
         "currency": config.current().currency,
         "words": words,
@@ -115,6 +118,16 @@ def _turning(page: Page[Any]) -> Mapping[str, str]:
         places["previous"] = {"page": max(1, page.number - 1), "cursor": page.before}
     if page.after:
         places["next"] = {"page": page.number + 1, "cursor": page.after}
-    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in PLACING and pair[1]]
+    kept = _asked_but(PLACING)
     here = url_for(request.endpoint or "", **(request.view_args or {}))
     return {name: f"{here}?{urlencode([*kept, *place.items()])}" for name, place in places.items()}
+
+
+def _exporting(endpoint: str) -> str:
+    """Where all that the list has, whatever its page, is saved as a file."""
+    return f"{url_for(endpoint)}?{urlencode(_asked_but(PAGING))}".rstrip("?")
+
+
+def _asked_but(left_out: Set[str]) -> list[tuple[str, str]]:
+    given = request.args.items(multi=True)
+    return [(name, value) for name, value in given if name not in left_out and value]

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.console.facts import facts_of
 from app.console.layout import options, render
 from app.console.page import go, page
 from app.console.told import tell
 from app.schemas.console import ApplicationEditForm, Decision, DecisionForm
-from app.schemas.loans import LoanListFilter
-from app.services import clearances, loans, names, records, review
+from app.schemas.loans import LoanFilter, LoanListFilter, LoanOut
+from app.services import clearances, exports, loans, names, records, review
 from app.services.actor import Actor
+from app.web import streamed
 
 bp = Blueprint("loans", __name__, url_prefix="/loans")
 
@@ -27,6 +28,13 @@ def index(actor: Actor, query: dict[str, Any]) -> str:
         names=names.of_customers(actor, {loan.customer_id for loan in found.items}),
         statuses=options(LoanListFilter, "status"),
     )
+
+
+@bp.get("/export")
+@page(query=LoanFilter)
+def export(actor: Actor, query: dict[str, Any]) -> Response:
+    """Save all loans that the list has, in its order, as CSV."""
+    return streamed.download(request, exports.of_loans(actor, **query), LoanOut, None)
 
 
 @bp.get("/<ref>")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.console.layout import options, render
 from app.console.page import go, page
@@ -10,9 +10,10 @@ from app.console.told import tell
 from app.console.words import money
 from app.schemas.common import ReasonRequiredIn
 from app.schemas.console import PaymentForm
-from app.schemas.payments import PaymentListFilter
-from app.services import names, payments, records
+from app.schemas.payments import PaymentFilter, PaymentListFilter, PaymentOut
+from app.services import exports, names, payments, records
 from app.services.actor import Actor
+from app.web import streamed
 
 bp = Blueprint("payments", __name__, url_prefix="/payments")
 
@@ -41,6 +42,13 @@ def record(actor: Actor, form: dict[str, Any]) -> Response:
     else:
         tell(f"{money(payment.total_amount)} taken.")
     return go("console.payments.show", ref=payment.id)
+
+
+@bp.get("/export")
+@page(query=PaymentFilter)
+def export(actor: Actor, query: dict[str, Any]) -> Response:
+    """Save all payments that the list has, in its order, as CSV."""
+    return streamed.download(request, exports.of_payments(actor, **query), PaymentOut, None)
 
 
 @bp.get("/<ref>")

@@ -71,8 +71,8 @@ def download(asked: Request, export: Export, schema: type[Schema], only: Only) -
 
 
 def _kind(asked: Request) -> str:
-    if "format" in asked.args:
-        return asked.args["format"]
+    if named := asked.args.get("format"):
+        return named
     best = asked.accept_mimetypes.best_match(tuple(MEDIA_TYPES))
     return MEDIA_TYPES[best or "text/csv"]
 
