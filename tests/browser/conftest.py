@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.site import Site, Visitor, visitor
+from tests.browser.site import Connection, Site, Visitor, visitor
 from tests.conftest import migrate
 from tests.servers import TestServers
 from tests.serving import served
@@ -47,6 +48,12 @@ def site(servers: TestServers, environ: dict[str, str], worker_number: int) -> I
         site = Site(service, url)
         site.furnish()
         yield site
+
+
+@pytest.fixture
+def sql(site: Site) -> Iterator[Connection]:
+    with psycopg.connect(site.database_url, autocommit=True) as connection:
+        yield connection
 
 
 @pytest.fixture

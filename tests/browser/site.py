@@ -1,5 +1,6 @@
 """A lender with a past, served by gunicorn, and its people at browsers."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,18 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.factories import LOAN, PASSWORD
 from tests.serving import Client, Service
 
-PICTURES = Path(__file__).parents[2] / ".local" / "screenshots"
+PICTURES = Path(
+    os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / ".local" / "screenshots"
+)
+# Chromium's own line for a page that was refused.
+REFUSED = "Failed to load resource: the server responded with a status of 4"
 # What a page was kept from doing by its own policy is an error here.
 TELLS_OF_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`);
 });
 """
+Connection = psycopg.Connection[Any]
 STAFF = {"admin": "admin@lender.example.com", "officer": "officer@lender.example.com"}
 
 
@@ -88,6 +95,18 @@ def made(client: Client, path: str, body: dict[str, Any]) -> str:
     return str(answer.json["id"])
 
 
+def one(sql: Connection, query: str, *values: object) -> tuple[Any, ...]:
+    """The one row that there is."""
+    row = sql.execute(query, values).fetchone()
+    assert row is not None
+    return row
+
+
+def told(page: Page) -> str:
+    page.locator("#told .message").first.wait_for()
+    return page.locator("#told").inner_text()
+
+
 @dataclass
 class Visitor:
     """A browser window, and whatever it should not have done."""
@@ -102,12 +121,17 @@ class Visitor:
         assert answer is not None
         assert answer.status < 500
 
-    def log_in(self, role: str) -> None:
+    def log_in(self, who: str) -> None:
+        """Log in by an e-mail, or as one of STAFF by the role."""
         self.open("/console/")
-        self.page.get_by_label("E-mail").fill(STAFF[role])
+        self.page.get_by_label("E-mail").fill(STAFF.get(who, who))
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_url(re.compile(r"/console/(?!login)"))
+
+    def bear_with_refusals(self) -> None:
+        """Leave out that pages were refused, where they were to be."""
+        self.complaints[:] = [said for said in self.complaints if not said.startswith(REFUSED)]
 
     def picture(self, name: str) -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)

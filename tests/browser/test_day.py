@@ -1,38 +1,12 @@
 """A day at the console, click by click, each step looked up in the database."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import psycopg
-import pytest
-from playwright.sync_api import Page
-
 from tests.browser.conftest import Visit
-from tests.browser.site import Site, made
+from tests.browser.site import Connection, Site, made, one, told
 from tests.factories import LOAN
-
-Connection = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def sql(site: Site) -> Iterator[Connection]:
-    with psycopg.connect(site.database_url, autocommit=True) as connection:
-        yield connection
-
-
-def one(sql: Connection, query: str, *values: object) -> tuple[Any, ...]:
-    row = sql.execute(query, values).fetchone()
-    assert row is not None
-    return row
 
 
 def status_of(sql: Connection, loan: str) -> str:
     return str(one(sql, "SELECT status FROM loans WHERE id = %s", loan)[0])
-
-
-def told(page: Page) -> str:
-    page.locator("#told .message").first.wait_for()
-    return page.locator("#told").inner_text()
 
 
 def test_an_admins_day(visit: Visit, site: Site, sql: Connection) -> None:
