@@ -194,6 +194,7 @@ def test_an_admin_takes_anothers_away_and_not_their_own(admin: Caller, officer: 
     desk = Desk(admin.app, admin.user)
     assert desk.log_in(otp=own.code()).status_code == 303
     path = f"/users/{officer.id}/second-factor/reset"
+    assert desk.get("/users/").text.count("<td>on</td>") == 2
     assert "Take the second factor away" in desk.get(f"/users/{officer.id}").text
     assert "taken away" in told(desk, desk.post(path))[0]
     assert not has_one(officer)
