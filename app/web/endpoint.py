@@ -22,7 +22,7 @@ from app.web.remembered import Cached
 from app.web.shown import json, known_fields, shower
 from app.web.tags import tagged
 from app.web.tokens import Bearer
-from app.web.uploads import Staged, Upload, fingerprint
+from app.web.uploads import Incoming, Staged, Upload, fingerprint
 
 View = Callable[..., Any]
 Table = Callable[[Any], Iterable[Sequence[object]]]
@@ -164,7 +164,7 @@ class Contract:
         self._arguments(None)
         (actor,) = caller
         assert isinstance(actor, Actor)  # noqa: S101 (the credential is required)
-        return self.upload.taken_in(request, actor)
+        return self.upload.taken_in(Incoming(request), actor)
 
     def _arguments(
         self, sent: Mapping[str, Any] | None, staged: Staged | None = None

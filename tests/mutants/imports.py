@@ -195,8 +195,8 @@ _UPLOADS = (
     Mutant(
         "imports: an applicant's file is not read",
         UPLOADS,
-        "        actor.must_be_staff()\n        form",
-        "        form",
+        "        actor.must_be_staff()\n        staged",
+        "        staged",
         f"{ROUTES} -k applicants_file",
     ),
     Mutant(
@@ -244,22 +244,22 @@ _UPLOADS = (
     Mutant(
         "imports: a part that is no file",
         UPLOADS,
-        "            elif isinstance(event, Field):",
-        "            elif isinstance(event, Field) and event.name:",
+        "        event = self._ahead or next(self._events)",
+        "        event = (self.fields is not None and self._ahead) or next(self._events)",
         f"{ROUTES} -k no_file_of_that_name",
     ),
     Mutant(
         "imports: a part after the file",
         UPLOADS,
-        "            case File(name=name):",
-        "            case File(name=name) if False:",
+        "            case Field() | File():",
+        "            case Field() | File() if False:",
         f"{ROUTES} -k 'two_files or another_name'",
     ),
     Mutant(
         "imports: the name of the file's part",
         UPLOADS,
-        "    if event.name != PART:",
-        "    if False:",
+        "        if event.name != PART:",
+        "        if False:",
         f"{ROUTES} -k another_name",
     ),
     Mutant(
