@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from app.config import Settings
 from app.db import snapshot, transaction
 from app.errors import ExportsBusy
-from app.services import audit, customers, loans, payments
+from app.services import audit, customers, imports, loans, payments
 from app.services.actor import Actor
-from app.services.listing import Listing
 from app.services.records import CUSTOMERS, LOANS, PAYMENTS
 
 # Threads and connections are there for other requests, too: at most a quarter of the pool.
@@ -30,13 +30,22 @@ IDLE_AT_MOST = "10min"
 Rows = Sequence[Any]
 
 
+class Listed(Protocol):
+    """What there is of a kind, all of it."""
+
+    def number(self, asked: Mapping[str, Any]) -> int: ...
+    def whole(
+        self, asked: Mapping[str, Any], *, oldest_come_first: bool = False
+    ) -> tuple[Select[*tuple[Any, ...]], Mapping[str, Any]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """What an actor asks to take out. Nothing is read, nor on record, until it is opened."""
 
     actor: Actor
     name: str
-    listing: Listing
+    listing: Listed
     asked: Mapping[str, Any]
     filters: Mapping[str, Any]
     oldest_come_first: bool = field(default=False, kw_only=True)
@@ -85,6 +94,12 @@ def of_payments(actor: Actor, **filters: Any) -> Export:
     """All payments that the list has with the same filters. Raises StaffOnly."""
     actor.must_be_staff()
     return Export(actor, "payments", PAYMENTS, payments.asked(actor, **filters), filters)
+
+
+def of_refused_lines(actor: Actor, import_id: UUID) -> Export:
+    """All lines that the import has refused so far. Raises StaffOnly, ImportNotFound."""
+    asked = {"import_id": imports.find(actor, import_id).id}
+    return Export(actor, "import-errors", imports.REFUSED, asked, asked)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

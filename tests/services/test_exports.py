@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.db import snapshot
-from app.errors import Contended, DatabaseAway, ExportsBusy, StaffOnly
+from app.errors import Contended, DatabaseAway, ExportsBusy, ImportNotFound, StaffOnly
 from app.models import Role
 from app.reading import Reading
 from app.services import audit, exports
@@ -20,6 +21,7 @@ from app.services.exports import AT_ONCE, IDLE_AT_MOST, Export
 from app.services.records import LOANS
 from tests.exported import crowd, is_given_back, lose_the_reader
 from tests.factories import Caller
+from tests.importing import accepted, carry_on
 
 Connection = psycopg.Connection[Any]
 MAKING = (exports.of_customers, exports.of_loans, exports.of_payments)
@@ -50,6 +52,23 @@ def test_what_is_written_meanwhile_does_not_show(admin: Caller) -> None:
         assert admin.delete(f"/customers/{made[0]}").status_code == 204
         found += [row for batch in batches for row in batch]
     assert [(str(row.id), row.first_name) for row in found] == [(id_, "Ada") for id_ in made[::-1]]
+
+
+@pytest.mark.usefixtures("context", "one_by_one")
+def test_the_refused_lines_of_an_import_are_its_own_in_the_files_order(
+    app: Flask, officer: Caller
+) -> None:
+    ids = [accepted(app, officer, f"c-{nth},1\n" + "bad,\nworse,\n" * nth) for nth in (1, 2)]
+    for import_id in ids:
+        carry_on(app, import_id)
+    exported = exports.of_refused_lines(CONSOLE, ids[1])
+    assert exported.count() == 4
+    with exported.opened() as batches:
+        assert [row.line for batch in batches for row in batch] == [2, 3, 4, 5]
+    with pytest.raises(StaffOnly):
+        exports.of_refused_lines(Actor(id=CONSOLE.id, role=Role.APPLICANT), ids[1])
+    with pytest.raises(ImportNotFound):
+        exports.of_refused_lines(CONSOLE, UUID(int=0))
 
 
 @pytest.mark.usefixtures("context", "one_by_one")

@@ -10,10 +10,11 @@ from app import queue
 from app.services.imports import chunks
 from app.services.imports.chunks import Judge, Line
 from app.services.imports.receiving import Staged, accept, forget, forget_abandoned, stage
-from app.services.imports.sight import find, refused_lines, search
+from app.services.imports.sight import REFUSED, find, refused_lines, search
 from app.services.imports.working import carry_on, unattended
 
 __all__ = [
+    "REFUSED",
     "Judge",
     "Line",
     "Staged",

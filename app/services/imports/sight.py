@@ -1,8 +1,10 @@
 """Looking at imports: how far they are, and which lines were refused."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, func, select
 
 from app.db import db
 from app.errors import ImportNotFound
@@ -11,6 +13,27 @@ from app.services.actor import Actor
 from app.services.pages import Order, Page, newest_first, page_of
 
 BY_LINE = Order((RefusedLine.line,), is_descending=False)
+
+
+class RefusedLines:
+    """All lines that an import has refused so far, in the file's order."""
+
+    of_import = RefusedLine.import_id == bindparam("import_id")
+
+    def whole(
+        self, asked: Mapping[str, Any], **_: bool
+    ) -> tuple[Select[*tuple[Any, ...]], Mapping[str, Any]]:
+        """The statement of all of them, in their one order, and its parameters."""
+        lines = select(RefusedLine.line, RefusedLine.value, RefusedLine.reason)
+        return lines.where(self.of_import).order_by(*BY_LINE.by(BY_LINE.columns)), asked
+
+    def number(self, asked: Mapping[str, Any]) -> int:
+        """How many there are."""
+        counted = select(func.count()).select_from(RefusedLine).where(self.of_import)
+        return db.session.scalar(counted, asked) or 0
+
+
+REFUSED = RefusedLines()
 
 
 def find(actor: Actor, import_id: UUID) -> CustomerImport:
