@@ -99,6 +99,17 @@ class Client:
     def post(self, path: str, body: object = None, *, key: str | None = None) -> Answer:
         return self.send("POST", path, {} if body is None else body, key=key)
 
+    def upload(self, path: str, filename: str, content: bytes) -> Answer:
+        """Send a file as the one part of a form."""
+        head = (
+            f'--part\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
+        )
+        headers = {**self._headers, "Content-Type": "multipart/form-data; boundary=part"}
+        with self._closed_when_it_breaks():
+            form = head.encode() + content + b"\r\n--part--\r\n"
+            self._connection.request("POST", path, form, headers)
+        return self.answer()
+
     def __enter__(self) -> Self:
         return self
 

@@ -13,6 +13,7 @@ from flask import Request, Response, g, request
 from app import config
 from app.console import session
 from app.errors import ForeignForm
+from app.web.uploads import Incoming
 
 FIELD, HEADER = "csrf", "X-CSRF-Token"
 VISIT = "console-visit"
@@ -23,14 +24,18 @@ def token() -> str:
     return _of(session.anchor() if g.get("actor") else _visit())
 
 
-def must_be_ours(asked: Request) -> None:
-    """Raise ForeignForm unless one of our pages sent it, for this very session or visit."""
-    sent = asked.headers.get(HEADER) or asked.form.get(FIELD, "")
-    if not hmac.compare_digest(sent.encode(), token().encode()):
-        raise ForeignForm("The form is not of this session. Open its page anew and send it there.")
+def must_be_ours(asked: Request, incoming: Incoming | None = None) -> None:
+    """Raise ForeignForm unless one of our pages sent it, for this very session or visit.
+
+    Of a form that is `incoming` nothing is read beyond the fields before its file.
+    """
     source = asked.headers.get("Origin") or asked.headers.get("Referer") or ""
     if not _is_here(source, asked.host):
         raise ForeignForm("The form was sent from another site, or a proxy has changed the host.")
+    fields = asked.form if incoming is None else incoming.fields
+    sent = asked.headers.get(HEADER) or fields.get(FIELD, "")
+    if not hmac.compare_digest(sent.encode(), token().encode()):
+        raise ForeignForm("The form is not of this session. Open its page anew and send it there.")
 
 
 def keep_visit(response: Response) -> None:

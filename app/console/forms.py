@@ -12,14 +12,20 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.console import forgery
 from app.errors import Invalid
 from app.schemas.fields import Otp, Secret
+from app.web.uploads import Incoming
 
 # The token of the form, the name of its one sending, and the version of the record on the page.
 TOKEN, ONCE, TAG = forgery.FIELD, "once", "tag"
 OUR_OWN = frozenset((TOKEN, ONCE, TAG))
 
 
-def sent_by(asked: Request) -> MultiDict[str, str]:
-    """The fields of the form. Raises UnsupportedMediaType for what no form of ours sends."""
+def sent_by(asked: Request, incoming: Incoming | None = None) -> MultiDict[str, str]:
+    """The fields of the form, of one that is `incoming` those before its file.
+
+    Raises UnsupportedMediaType for what no form of ours sends.
+    """
+    if incoming is not None:
+        return incoming.fields
     if asked.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as the page has it.")
     return asked.form

@@ -27,6 +27,7 @@ PLACES = (
     ("console.loans.index", "Loans", False),
     ("console.customers.index", "Customers", False),
     ("console.payments.index", "Payments", False),
+    ("console.imports.index", "Imports", False),
     ("console.people.index", "Users", True),
     ("console.keys.index", "API keys", True),
     ("console.trail.index", "Audit", True),

@@ -4,7 +4,7 @@ For people what `web.endpoint` is for programs, over the same services.
 """
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from app.errors import (
 from app.services.actor import Actor
 from app.services.runs import run
 from app.web import idempotency, problems
+from app.web.uploads import Incoming, Staged, Upload, fingerprint
 
 # What is worth another look at the form: the record has changed, or the values are not right.
 CORRECTED = frozenset((409, 412, 422))
@@ -36,6 +37,26 @@ Made = str | Response
 View = Callable[..., Made]
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page that is asked for: by whom, what of, and what its form holds, its file included."""
+
+    actor: Actor | None
+    path: dict[str, Any]
+    sent: MultiDict[str, str] | None = None
+    file: Staged | None = field(default=None, kw_only=True)
+
+    @property
+    def caller(self) -> tuple[Actor, ...]:
+        return () if self.actor is None else (self.actor,)
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells the form from another."""
+        fields = self.sent.to_dict(flat=False) if self.sent else {}
+        return fields if self.file is None else {**fields, **fingerprint(self.file)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """What a page promises; as a decorator it holds the view to it.
@@ -43,8 +64,10 @@ class Page:
     The view is called with the actor (with none where the page `is_open`), the path's values, and
     `query=` and `form=` where there are schemas. A form that is refused is shown `again` by that
     view, with what was sent and why, where the status is among `told`. One to be done `once` is,
-    however often it is sent. Where admins have to have a second factor, those without are led from
-    a page that `needs_totp` to where they set it up.
+    however often it is sent. One with an `upload` has its fields before its file, and the view is
+    called with that as `upload=`, too. Where admins have to have a second factor, those without are
+    led from a page that `needs_totp` to where they set it up. What `is_polled`, by a page on its
+    own, keeps no session alive.
     """
 
     query: type[Schema] | None = None
@@ -54,59 +77,100 @@ class Page:
     once: bool = False
     is_open: bool = False
     needs_totp: bool = True
+    upload: Upload | None = None
+    is_polled: bool = False
 
     def __call__(self, view: View) -> View:
         @wraps(view)
         def handle(**path: Any) -> Response:
-            actor = None if self.is_open else _actor(self.needs_totp)
+            actor = None if self.is_open else self._actor()
             if isinstance(actor, Response):
                 return actor
-            if request.method == "POST":
-                forgery.must_be_ours(request)
-            return run(lambda: self._done(view, actor, path))
+            if request.method != "POST":
+                looking = Visit(actor, path)
+                return run(lambda: self._done(view, looking))
+            incoming = Incoming(request) if self.upload else None
+            forgery.must_be_ours(request, incoming)
+            sent = forms.sent_by(request, incoming)
+            if actor is not None and sent.get(forms.TAG):
+                actor = replace(actor, if_match=f'"{sent[forms.TAG]}"')
+            visit = Visit(actor, path, sent)
+            if incoming is None:
+                return run(lambda: self._done(view, visit))
+            return self._answered(visit, lambda: self._taken_in(view, visit, incoming))
 
         handle.page = self  # type: ignore[attr-defined]
         return handle
 
-    def _done(self, view: View, actor: Actor | None, path: dict[str, Any]) -> Response:
+    def _taken_in(self, view: View, visit: Visit, incoming: Incoming) -> Response:
+        """What is answered with the file, which is read once the rest of the form is good."""
+        assert self.upload is not None  # noqa: S101 (asked by whoever calls)
+        assert visit.actor is not None  # noqa: S101 (a page with an upload is not open)
+        self._arguments(visit)
+        with self.upload.taken_in(incoming, visit.actor) as staged:
+            return run(lambda: self._done(view, replace(visit, file=staged)))
+
+    def _done(self, view: View, visit: Visit) -> Response:
         g.pop("to_tell", None)  # of a run that was in vain
-        sent = forms.sent_by(request) if request.method == "POST" else None
-        if actor is not None and sent is not None and sent.get(forms.TAG):
-            actor = replace(actor, if_match=f'"{sent[forms.TAG]}"')
-        caller = () if actor is None else (actor,)
 
         def respond() -> Response:
-            try:
-                arguments = self._arguments(sent)
-                return make_response(view(*caller, **path, **arguments))
-            except DomainError as error:
-                if self.again is None or problems.status_of(type(error)) not in self.told:
-                    raise
-                return self._again(error, caller, path)
+            return make_response(view(*visit.caller, **visit.path, **self._arguments(visit)))
 
-        key = sent.get(forms.ONCE, "") if sent is not None and self.once else ""
-        if sent is None or not idempotency.KEY.fullmatch(key):
+        key = visit.sent.get(forms.ONCE, "") if visit.sent is not None and self.once else ""
+        if not idempotency.KEY.fullmatch(key):
+            return self._answered(visit, respond)
+        return _once(key, visit, lambda: self._answered(visit, respond))
+
+    def _answered(self, visit: Visit, respond: Callable[[], Response]) -> Response:
+        """What is answered; where it is a refusal that its page tells of, that page."""
+        try:
             return respond()
-        return _once(key, actor, sent, respond)
+        except DomainError as error:
+            if self.again is None or problems.status_of(type(error)) not in self.told:
+                raise
+            return self._again(error, visit)
 
-    def _arguments(self, sent: Any) -> dict[str, Any]:
-        arguments = {}
+    def _arguments(self, visit: Visit) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"upload": visit.file} if visit.file else {}
         if self.query is not None:
             arguments["query"] = forms.asked_for(self.query, request.args)
-        if self.form is not None and sent is not None:
-            arguments["form"] = forms.loaded(self.form, sent)
+        if self.form is not None and visit.sent is not None:
+            arguments["form"] = forms.loaded(self.form, visit.sent)
         return arguments
 
-    def _again(self, error: DomainError, caller: tuple[Any, ...], path: dict[str, Any]) -> Response:
+    def _again(self, error: DomainError, visit: Visit) -> Response:
         """The page that the form is on, with what was typed into it and why it was refused."""
         assert self.again is not None  # noqa: S101 (asked by whoever calls)
-        g.refusal, g.sent = error, request.form
+        g.refusal, g.sent = error, visit.sent
         g.errors = error.errors if isinstance(error, Invalid) else {}
         its_own: Page = self.again.page  # type: ignore[attr-defined]
         show: View = self.again.__wrapped__  # type: ignore[attr-defined]
         asked = forms.asked_for(its_own.query, MultiDict()) if its_own.query else None
-        arguments = path if asked is None else {**path, "query": asked}
-        return refusals.headed(make_response(show(*caller, **arguments)), error)
+        arguments = visit.path if asked is None else {**visit.path, "query": asked}
+        return refusals.headed(make_response(show(*visit.caller, **arguments)), error)
+
+    def _actor(self) -> Actor | Response:
+        """Who is at the console. Without a session or a second factor, the way to get one.
+
+        Raises StaffOnly; for a form, of which nothing was done, Unauthenticated,
+        SecondFactorRequired.
+        """
+        try:
+            actor = session.caller(request, needs_totp=self.needs_totp, is_use=not self.is_polled)
+        except SecondFactorRequired:
+            if request.method == "POST":
+                raise
+            return _led(url_for("console.second_factor.show"))
+        if actor is None and request.method == "POST":
+            raise Unauthenticated(
+                "Your session has ended. Nothing was done; log in and do it again."
+            )
+        if actor is None:
+            return _to_login()
+        g.actor = actor
+        if not actor.is_staff:
+            raise StaffOnly("The console is for officers and admins of the lender.")
+        return actor
 
 
 page = Page
@@ -117,27 +181,6 @@ def go(endpoint: str, **values: Any) -> Response:
     return make_response(redirect(url_for(endpoint, **values), 303))
 
 
-def _actor(needs_totp: bool) -> Actor | Response:
-    """Who is at the console. Without a session or a second factor, the way to get one.
-
-    Raises StaffOnly; for a form, of which nothing was done, Unauthenticated, SecondFactorRequired.
-    """
-    try:
-        actor = session.caller(request, needs_totp=needs_totp)
-    except SecondFactorRequired:
-        if request.method == "POST":
-            raise
-        return _led(url_for("console.second_factor.show"))
-    if actor is None and request.method == "POST":
-        raise Unauthenticated("Your session has ended. Nothing was done; log in and do it again.")
-    if actor is None:
-        return _to_login()
-    g.actor = actor
-    if not actor.is_staff:
-        raise StaffOnly("The console is for officers and admins of the lender.")
-    return actor
-
-
 class _Refused(Exception):
     """What was refused leaves nothing behind, so that it may be corrected and sent again."""
 
@@ -146,9 +189,7 @@ class _Refused(Exception):
         self.page = page
 
 
-def _once(
-    key: str, actor: Actor | None, sent: MultiDict[str, str], respond: Callable[[], Response]
-) -> Response:
+def _once(key: str, visit: Visit, respond: Callable[[], Response]) -> Response:
     """What `respond` answers, or answered before. Raises FormSentBefore for another form."""
 
     def done() -> Response:
@@ -158,7 +199,7 @@ def _once(
         return page
 
     try:
-        answer = idempotency.once(request, key, actor, sent.to_dict(flat=False), done)
+        answer = idempotency.once(request, key, visit.actor, visit.fingerprint, done)
     except _Refused as refused:
         return refused.page
     except IdempotencyKeyReused:

@@ -26,6 +26,10 @@ NEXT: Mapping[type[DomainError], str] = {
     errors.TooMany: "Wait, and try again.",
     errors.Unavailable: "Try again in a moment. If it goes on, tell whoever runs the service.",
 }
+NEXT_OF_HTTP: Mapping[int, str] = {
+    413: "Go back and send less at once. A file of customers may be split into several.",
+    415: "Go back, load the page anew, and send the form from there.",
+}
 
 
 def init(console: Blueprint) -> None:
@@ -65,7 +69,8 @@ def _http(error: HTTPException) -> Response:
     if error.code == 404:
         return shown(errors.NotFound("There is no such page."))
     status = error.code or 500
-    return _page(status, error.name, error.description or error.name, NEXT[errors.Malformed])
+    advice = NEXT_OF_HTTP.get(status, NEXT[errors.Malformed])
+    return _page(status, error.name, error.description or error.name, advice)
 
 
 def _no_connection(_: PoolTimeout) -> Response:

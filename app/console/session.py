@@ -21,16 +21,16 @@ from app.web.identity import origin
 COOKIE = "console-session"
 
 
-def caller(asked: Request, *, needs_totp: bool = True) -> Actor | None:
+def caller(asked: Request, *, needs_totp: bool = True, is_use: bool = True) -> Actor | None:
     """The actor of this moment; None without a session, or with one that has ended.
 
-    Raises SecondFactorRequired.
+    What `is_use` of the session has it last. Raises SecondFactorRequired.
     """
     named = _named_by(asked.cookies.get(name_of(COOKIE), ""))
     if named is None:
         return None
     try:
-        actor = auth.bearer(*named, needs_totp=needs_totp, at_console=True)
+        actor = auth.bearer(*named, needs_totp=needs_totp, at_console=is_use)
     except Unauthenticated:
         return None
     return replace(actor, **origin(asked))

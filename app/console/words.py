@@ -17,6 +17,9 @@ STATUSES: Mapping[str, tuple[str, str]] = {
     "INACTIVE": ("✕", "quiet"),
     "COMPLETED": ("✓", "good"),
     "REVERSED": ("↶", "warns"),
+    "QUEUED": ("○", "waits"),
+    "RUNNING": ("●", "waits"),
+    "FAILED": ("✕", "bad"),
 }
 FACTORS = {
     "amount": "Amount",
@@ -72,6 +75,20 @@ def iso(value: datetime | date | str | None) -> str:
     return value.isoformat()
 
 
+def duration(seconds: float) -> str:
+    """In the two largest units."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def visible(text: str) -> str:
+    """With a sign for each letter that cannot be seen, or turns the order of others about."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
 def plain(value: Decimal | None) -> str:
     """As a form sends it."""
     return "" if value is None else f"{value:f}"
@@ -82,4 +99,4 @@ def short(value: Any) -> str:
     return f"…{str(value)[-8:]}"
 
 
-FILTERS = (money, whole, percent, moment, day, iso, plain, short)
+FILTERS = (money, whole, percent, moment, day, iso, plain, short, duration, visible)

@@ -36,5 +36,6 @@ def violations(page: Page) -> list[str]:
 
 def faults(page: Page) -> list[str]:
     """What is wrong with the page, by axe-core and by its width."""
+    page.wait_for_load_state()  # unstyled, any page may be too wide
     wide: list[str] = page.evaluate(TOO_WIDE)
     return violations(page) + wide

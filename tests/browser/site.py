@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from app.local.processes import wait_until
 from tests.factories import LOAN, PASSWORD
-from tests.serving import Client, Service
+from tests.serving import PATIENCE, Client, Service
 
 PICTURES = Path(
     os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / ".local" / "screenshots"
@@ -85,6 +86,8 @@ class Site:
         )
         for amount in ("12000.00", "18500.00"):
             made(client, "/loans/", {**loan, "amount": amount, "customer_id": other})
+        lines = "".join(f"site-{at},{'100.00' if at % 2 else 'much'}\n" for at in range(60))
+        self.records["import"] = imported(client, "January.csv", lines)
         with self.service.client({"Content-Type": "application/x-www-form-urlencoded"}) as stranger:
             stranger.post("/admin/")
 
@@ -92,6 +95,15 @@ class Site:
 def made(client: Client, path: str, body: dict[str, Any]) -> str:
     answer = client.post(path, body)
     assert answer.status == 201, answer.body
+    return str(answer.json["id"])
+
+
+def imported(client: Client, filename: str, lines: str) -> str:
+    """The dry run of a file, which is over."""
+    answer = client.upload("/customers/imports?dry_run=true", filename, lines.encode())
+    assert answer.status == 202, answer.body
+    record = f"/customers/imports/{answer.json['id']}"
+    assert wait_until(lambda: client.get(record).json["status"] == "COMPLETED", PATIENCE)
     return str(answer.json["id"])
 
 

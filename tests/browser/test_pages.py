@@ -20,6 +20,9 @@ PAGES: dict[str, str] = {
     "console.customers.show": "/console/customers/{customer}",
     "console.payments.index": "/console/payments/",
     "console.payments.show": "/console/payments/{payment}",
+    "console.imports.index": "/console/imports/",
+    "console.imports.show": "/console/imports/{import}",
+    "console.imports.progress": "/console/imports/{import}/progress",
     "console.people.index": "/console/users/",
     "console.people.show": "/console/users/{user}",
     "console.keys.index": "/console/api-keys/",
@@ -31,6 +34,8 @@ BADGE = "https://cdn.redoc.ly/redoc/logo-mini.svg"
 EMPTY = {
     "no loan": "/console/loans/?min_amount=999999999",
     "no customer": "/console/customers/?q=nobody+at+all",
+    "no import": "/console/imports/?page=99",
+    "no refused line": "/console/imports/{import}?page=99",
     "no figures": "/console/?from=2000-01-01&to=2000-01-31",
     "a wrong filter": "/console/loans/?min_amount=1.005",
 }

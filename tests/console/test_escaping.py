@@ -1,12 +1,14 @@
 """What people typed is text on every page, and never markup."""
 
 import re
+from io import BytesIO
 from typing import Any
 
 import pytest
 
-from tests.console.desk import Desk
+from tests.console.desk import Desk, told
 from tests.factories import Caller, created
+from tests.importing import carry_on
 
 MARKUP = '<script>alert("1")</script>'
 QUOTES = "\"'><img src=x onerror=alert(1)>{{7*7}}"
@@ -27,7 +29,11 @@ def hostile(admin: Caller) -> dict[str, Any]:
     created(admin.post("/auth/api-keys", {"name": MARKUP, "role": "officer"}))
     agent = {"User-Agent": MARKUP}
     admin.app.test_client().post("/admin/", data={"username": QUOTES}, headers=agent)
-    return {"customer": customer, "loan": loan, "debt": debt, "payment": payment}
+    file = {"file": (BytesIO(f"{MARKUP},1\n{QUOTES}\n".encode()), "<script>.csv")}
+    imported = admin.post("/customers/imports", data=file).json
+    carry_on(admin.app, imported["id"])
+    made = {"customer": customer, "loan": loan, "debt": debt, "payment": payment}
+    return {**made, "import": imported}
 
 
 def test_no_page_runs_what_a_name_says(admins_desk: Desk, hostile: dict[str, Any]) -> None:
@@ -36,6 +42,7 @@ def test_no_page_runs_what_a_name_says(admins_desk: Desk, hostile: dict[str, Any
         *("/", "/review/", "/loans/", "/customers/", "/payments/", "/users/", "/api-keys/"),
         *("/audit/", "/audit/honeypot", "/me/", f"/loans/{hostile['loan']['id']}"),
         *(f"/loans/{hostile['debt']['id']}", f"/customers/{hostile['customer']['id']}"),
+        *("/imports/", f"/imports/{hostile['import']['id']}"),
         *(f"/payments/{hostile['payment']['id']}", f"/users/{admins_desk.user.id}"),
         "/customers/?q=%3Cscript%3Ealert(1)%3C/script%3E&external_id=%22onclick=alert(1)",
         "/customers/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
@@ -59,6 +66,17 @@ def test_what_was_typed_into_a_refused_form_is_text(officers_desk: Desk) -> None
     assert "<script>" not in page.text
     assert "<img" not in page.text
     assert "&lt;script&gt;" in page.text
+
+
+def test_a_file_and_its_bad_lines_are_called_by_text(
+    officers_desk: Desk, hostile: dict[str, Any]
+) -> None:
+    page = officers_desk.get(f"/imports/{hostile['import']['id']}").text
+    assert "<h1>&lt;script&gt;.csv</h1>" in page
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;,1</td>" in page
+    form = {"dry_run": "true", "file": (BytesIO(b"ada,1\n"), "<script>.csv")}
+    (said,) = told(officers_desk, officers_desk.post("/imports/", form))
+    assert said == "<script>.csv has been taken in."
 
 
 def test_what_is_told_is_text(admins_desk: Desk, admin: Caller) -> None:

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from app.config import Settings
 from app.models import Role
-from tests.attacks import fingerprint
+from tests.attacks import fingerprint, good_form
 from tests.authenticator import Authenticator, give
 from tests.conftest import sweep
 from tests.console.desk import Desk, seated
@@ -72,6 +72,12 @@ POST   /payments/                                payment           401     403  
 GET    /payments/<ref>                           -                 303     403     200   200
 POST   /payments/<ref>/reverse                   reason            401     403     403   303
 
+GET    /imports/                                 -                 303     403     200   200
+POST   /imports/                                 file              401     403     303   303
+GET    /imports/<uuid:import_id>                 -                 303     403     200   200
+GET    /imports/<uuid:import_id>/progress        -                 303     403     303   303
+GET    /imports/<uuid:import_id>/errors/export   -                 303     403     200   200
+
 GET    /users/                                   -                 303     403     403   200
 POST   /users/                                   user              401     403     403   303
 GET    /users/<uuid:user_id>                     -                 303     403     404   200
@@ -118,6 +124,7 @@ PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/customers/<ref>": lambda world: depositor(world),
     "/payments/<ref>": lambda world: payment(world),
     "/payments/": lambda world: payer(world),
+    "/imports/<uuid:import_id>": lambda world: imported(world),
     "/users/<uuid:user_id>": lambda world: {"id": world.other.id},
     "/users/<uuid:user_id>/second-factor": lambda world: protected(world.other),
     "/api-keys/<uuid:key_id>": lambda world: key_holder(world.keeper, Role.OFFICER).record,
@@ -145,6 +152,7 @@ FORMS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
     "amount": lambda *_: {"amount": "1.00"},
     "reason": lambda *_: {"reason": "because"},
     "payment": lambda _, customer: {"customer": customer["id"], "total_amount": "1.00"},
+    "file": lambda *_: {"dry_run": "false", **good_form()},
     "user": lambda *_: {"email": f"{new_name()}@example.com", "password": PASSWORD},
     "nickname": lambda *_: {"nickname": new_name()},
     "key": lambda *_: {"name": "a program", "role": "officer"},
@@ -207,6 +215,11 @@ def depositor(world: World) -> dict[str, Any]:
 
 def payment(world: World) -> dict[str, Any]:
     return world.keeper.pay(payer(world)["id"], "1.00")
+
+
+def imported(world: World) -> dict[str, Any]:
+    """An import that waits to be worked on."""
+    return dict(world.keeper.post("/customers/imports", data=good_form()).json)
 
 
 def protected(user: Caller) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from flask import Flask
 
 from app.config import Settings
 from app.models import Role
+from tests.attacks import good_form
 from tests.conftest import sweep
 from tests.console.desk import Desk, seated
 from tests.credentials import execute
 from tests.factories import Caller, Lender
+from tests.importing import carry_on
 
 MANY = 12
 # At most so many statements, of an admin.
@@ -34,11 +36,21 @@ AT_MOST = {
     "/payments/": 3,
     "/payments/export": 5,
     "/payments/{payment}": 4,
+    "/imports/": 4,
+    "/imports/{import}": 6,
+    "/imports/{import}/progress": 2,
+    "/imports/{import}/errors/export": 7,
     "/users/": 3,
     "/users/{user}": 2,
     "/api-keys/": 4,
     "/audit/": 3,
     "/audit/honeypot": 3,
+}
+# Or pieces of pages would lead to their pages.
+AS_HTMX = {"HX-Request": "true"}
+SIZED = {
+    *("/review/", "/loans/", "/customers/", "/payments/", "/audit/"),
+    *("/imports/", "/imports/{import}"),
 }
 
 
@@ -49,9 +61,12 @@ def furnish(admin: Caller, customer: dict[str, Any]) -> dict[str, str]:
     debt = admin.make_debt(customer, amount="10.00")
     payment = admin.pay(debt["customer_id"], "1.00")
     admin.make_loan(amount="10.00")
+    imported = admin.post("/customers/imports", data=good_form()).json["id"]
+    carry_on(admin.app, imported)
     admin.post("/auth/api-keys", {"name": "a key", "role": "officer"})
     admin.app.test_client().post("/admin/", data={"username": "root"})
-    return {"customer": customer["id"], "loan": loan["id"], "payment": payment["id"]}
+    records = {"customer": customer["id"], "loan": loan["id"], "payment": payment["id"]}
+    return {**records, "import": imported}
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +103,10 @@ def test_a_page_takes_as_many_looks_however_much_it_shows(
     desk, records = book
     asked = []
     for each, size in zip(records, ("1", "100"), strict=True):
-        takes_a_size = path in ("/review/", "/loans/", "/customers/", "/payments/", "/audit/")
+        takes_a_size = path in SIZED
         sent.clear()
-        page = desk.get(path.format(**each) + (f"?page_size={size}" if takes_a_size else ""))
+        asked_for = path.format(**each) + (f"?page_size={size}" if takes_a_size else "")
+        page = desk.get(asked_for, headers=AS_HTMX)
         assert page.status_code in (200, 404)
         asked.append(list(sent))
         page.close()

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from app.models import Role
+from tests.attacks import good_form
 from tests.console.desk import HOST, Desk, seated, told, way_back
 from tests.credentials import execute
 from tests.factories import PASSWORD, Caller, Lender
@@ -287,6 +288,18 @@ def test_use_is_noted_once_a_minute(officer: Caller, sent: list[str]) -> None:
     sent.clear()
     assert is_in(desk)
     assert not [each for each in sent if each.startswith("UPDATE login_sessions")]
+
+
+def test_a_page_that_asks_on_its_own_is_no_use(officer: Caller) -> None:
+    desk = seated(officer.app, officer.user)
+    watched = officer.post("/customers/imports", data=good_form()).json["id"]
+    age(officer, since="20 minutes", until="10 minutes")
+    before = ends_at(officer)
+    polled = desk.get(f"/imports/{watched}/progress", headers={"HX-Request": "true"})
+    assert polled.status_code == 200
+    assert ends_at(officer) == before
+    assert desk.get(f"/imports/{watched}").status_code == 200
+    assert ends_at(officer) > before
 
 
 def test_however_busy_it_ends_after_a_days_work(officer: Caller) -> None:

@@ -14,6 +14,7 @@ HONEYPOT = "app/services/honeypot.py"
 HEADERS = "app/web/headers.py"
 NAMES = "app/services/names.py"
 RECENT = "app/services/recent.py"
+UPLOADS = "app/web/uploads.py"
 
 AT_CONSOLE = (
     Mutant(
@@ -131,15 +132,15 @@ AT_CONSOLE = (
     Mutant(
         "forms are looked at before anything is done",
         PAGE,
-        "                forgery.must_be_ours(request)",
-        "                pass",
+        "            forgery.must_be_ours(request, incoming)",
+        "            pass",
         "tests/console/test_forgery.py -k everywhere",
     ),
     Mutant(
         "a form is done once",
         PAGE,
-        "if sent is None or not idempotency.KEY.fullmatch(key):",
-        "if True:",
+        "        if not idempotency.KEY.fullmatch(key):",
+        "        if True:",
         "tests/console/test_work.py -k 'sent_twice or for_twice'",
     ),
     Mutant(
@@ -236,8 +237,8 @@ AT_CONSOLE = (
     Mutant(
         "admins without a second factor set one up before they work at the console",
         PAGE,
-        "session.caller(request, needs_totp=needs_totp)",
-        "session.caller(request, needs_totp=False)",
+        "needs_totp=self.needs_totp, is_use",
+        "needs_totp=False, is_use",
         "tests/console/test_second_factor.py -k until_then",
     ),
     Mutant(
@@ -267,6 +268,84 @@ AT_CONSOLE = (
         "urlencode(_asked_but(PAGING))",
         "urlencode([])",
         "tests/console/test_exports.py -k whole_with_its_filters",
+    ),
+    Mutant(
+        "a file is read for who has a token",
+        FORGERY,
+        "    fields = asked.form if incoming is None else incoming.fields",
+        "    [*incoming._events] if incoming else ()\n"
+        "    fields = asked.form if incoming is None else incoming.fields",
+        "tests/console/test_imports.py -k nothing_is_read_beyond",
+    ),
+    Mutant(
+        "of a form from elsewhere nothing is read",
+        FORGERY,
+        '    source = asked.headers.get("Origin")',
+        '    incoming and incoming.fields\n    source = asked.headers.get("Origin")',
+        "tests/console/test_imports.py -k read_at_all",
+    ),
+    Mutant(
+        "the fields of a form are short",
+        UPLOADS,
+        "                    if size > FRAME_AT_MOST:",
+        "                    if False:",
+        "tests/console/test_imports.py -k before_the_file_is_short",
+    ),
+    Mutant(
+        "the fields of a form are few",
+        UPLOADS,
+        ", max_parts=PARTS_AT_MOST",
+        "",
+        "tests/console/test_imports.py -k before_the_file_is_short",
+    ),
+    Mutant(
+        "a form with a file is good before the file is read",
+        PAGE,
+        "        self._arguments(visit)\n        with",
+        "        with",
+        "tests/console/test_imports.py -k before_the_file",
+    ),
+    Mutant(
+        "a form is done once with one file",
+        PAGE,
+        "return fields if self.file is None else",
+        "return fields if True else",
+        "tests/console/test_imports.py -k by_the_same_name",
+    ),
+    Mutant(
+        "a page that asks on its own keeps no session alive",
+        PAGE,
+        "is_use=not self.is_polled",
+        "is_use=True",
+        "tests/console/test_session.py -k on_its_own",
+    ),
+    Mutant(
+        "a page stops asking when there is nothing more to watch",
+        "app/console/templates/console/_progress.html",
+        "{% if record.is_under_way %}\n  hx-get",
+        "{% if true %}\n  hx-get",
+        "tests/console/test_imports.py -k how_far_it_is",
+    ),
+    Mutant(
+        "letters that turn others about are shown",
+        "app/console/templates/console/import.html",
+        "{{ line.value | visible }}",
+        "{{ line.value }}",
+        "tests/console/test_imports.py -k turns_others",
+    ),
+    Mutant(
+        "the refused lines of one import are saved",
+        "app/services/imports/sight.py",
+        "lines.where(self.of_import)",
+        "lines",
+        "tests/console/test_imports.py -k no_spreadsheet",
+    ),
+    Mutant(
+        "the refused lines of a file on its way are nobody's",
+        "app/services/exports.py",
+        "imports.find(actor, import_id).id",
+        "import_id",
+        "tests/console/test_imports.py -k 'on_its_way or there_is_not'",
     ),
     Mutant(
         "answered flags are shown to who sees the loan",

@@ -10,6 +10,14 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
   form.setAttribute("aria-busy", "true");
 });
+// A file that is too large is told of before it is sent; the server knows it anyway.
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (!field.dataset.most) return;
+  const isTooLarge = [...field.files].some((file) => file.size > Number(field.dataset.most));
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  field.reportValidity();
+});
 // A page that comes back from the browser's memory was sent once, and may be sent again.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) {
