@@ -10,10 +10,10 @@ WORKDIR /srv/loans
 # Requirements first: a change of code alone reuses this layer.
 # Wheels only: what would need a compiler fails here instead of bringing one in.
 # openapi-ui-bundles is published as source alone; it is static files and compiles nothing.
-COPY requirements.txt ./
+COPY requirements.lock ./
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/python -m pip install --no-cache-dir --only-binary=:all: \
-        --no-binary=openapi-ui-bundles -r requirements.txt \
+    && /opt/venv/bin/python -m pip install --no-cache-dir --require-hashes --only-binary=:all: \
+        --no-binary=openapi-ui-bundles -r requirements.lock \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
 # Compiled now, because at run time the file system is read-only.

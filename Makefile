@@ -61,6 +61,16 @@ seed: .venv/run.stamp  ## Put the demo data into the database
 openapi: .venv/run.stamp  ## Write openapi.json from the code
 	@DATABASE_URL=postgresql:// REDIS_URL=redis:// $(PY) -m flask --app wsgi write-openapi
 
+.PHONY: lock
+lock: .venv/tools/bin/python  ## Write down the hashes of what the requirements pin: do so after a change there
+	@deploy/lock.sh .venv/tools/bin/uv
+
+.PHONY: audit
+audit: .venv/tools/bin/python  ## Look for known vulnerabilities in what is pinned; asks a public service
+	@for lock in requirements*.lock; do \
+	  .venv/tools/bin/python -m pip_audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
+	done
+
 .PHONY: mutants
 mutants: .venv/test.stamp  ## Take each guard away in turn, and see the tests go red
 	@exec $(PY) -m tests.mutants
@@ -91,12 +101,18 @@ logs:  ## Follow the stack's logs
 	@$(PYTHON) -m venv .venv || \
 	  { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf .venv; exit 1; }
 
-.venv/run.stamp: requirements.txt requirements-local.txt | .venv/bin/python
+.venv/run.stamp: requirements.lock requirements-local.lock | .venv/bin/python
 	@echo "Installing the service (once; a minute or so)"
-	@$(PY) -m pip install --quiet -r requirements-local.txt
+	@$(PY) -m pip install --quiet --require-hashes -r requirements-local.lock
 	@touch $@
 
-.venv/test.stamp: requirements-dev.txt .venv/run.stamp
+.venv/test.stamp: requirements-dev.lock .venv/run.stamp
 	@echo "Installing the test tools"
-	@$(PY) -m pip install --quiet -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/tools/bin/python: requirements-tools.lock | .venv/bin/python
+	@echo "Installing the tools that look after the requirements"
+	@$(PY) -m venv .venv/tools
+	@$@ -m pip install --quiet --require-hashes -r requirements-tools.lock
 	@touch $@

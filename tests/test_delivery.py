@@ -91,7 +91,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("shell", "script"), [("bash", "release.sh"), ("sh", "entrypoint.sh")])
+@pytest.mark.parametrize(("shell", "script"), [("bash", "release.sh"), ("sh", "entrypoint.sh"), ("sh", "lock.sh")])
 def test_a_script_is_executable_and_its_shell_can_read_it(shell: str, script: str) -> None:
     path = ROOT / "deploy" / script
     assert os.access(path, os.X_OK)
@@ -115,7 +115,8 @@ def test_the_image_is_left_without_an_installer() -> None:
 
 def test_the_image_installs_the_services_requirements_and_no_others() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    assert set(re.findall(r"requirements[\w-]*\.txt", text)) == {"requirements.txt"}
+    assert set(re.findall(r"requirements[\w.-]*", text)) == {"requirements.lock"}
+    assert "pip install --no-cache-dir --require-hashes" in text
 
 
 def test_the_image_starts_the_server_in_exec_form_through_the_entrypoint() -> None:

@@ -11,6 +11,6 @@ def package_folder(package: str) -> Path:
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise LocalError(
-            f"The package {package} is not installed: pip install -r requirements-local.txt"
+            f"The package {package} is not installed: pip install -r requirements-local.lock"
         )
     return Path(spec.submodule_search_locations[0])
