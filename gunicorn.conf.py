@@ -45,6 +45,10 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = os.environ.get("GUNICORN_WORKER_CLASS") or FairWorker
 threads = int(os.environ.get("GUNICORN_THREADS", "4"))
 
+# Whose X-Forwarded- headers count is for TRUSTED_PROXIES to say; gunicorn would believe all that
+# comes from this machine.
+forwarded_allow_ips = ""
+
 # A worker that has not reported for this long is taken for hung and replaced.
 timeout = int(os.environ.get("GUNICORN_TIMEOUT", "30"))
 

@@ -10,17 +10,6 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 LARGEST_BODY = 1024 * 1024
-EXPOSED_HEADERS = (
-    "ETag",
-    "Idempotency-Replayed",
-    "Link",
-    "Location",
-    "Retry-After",
-    "X-Page",
-    "X-Page-Size",
-    "X-Request-ID",
-    "X-Total-Count",
-)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -30,13 +19,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     # Imported here, because the launcher in app.local must not pay for them.
     from flask import Flask
-    from flask_cors import CORS
 
     from app import cache, cli, config, console, db, queue
     from app.routes import blueprints
     from app.schemas.imports import judged
     from app.services import exports, imports, notices, tallies
-    from app.web import logs, metrics, problems, tokens
+    from app.web import cors, headers, logs, metrics, problems, proxies, tokens
     from app.web.refs import Ref
 
     settings = settings or config.load()
@@ -47,13 +35,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["default"] = Ref
-    for part in (db, cache, queue, tokens, logs, exports):
+    for part in (db, cache, queue, tokens, logs, headers, cors, proxies, exports):
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)
     imports.init_app(app, judged)
-    if settings.cors_origins:
-        CORS(app, origins=list(settings.cors_origins), expose_headers=list(EXPOSED_HEADERS))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     console.init_app(app, settings)

@@ -91,7 +91,9 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("shell", "script"), [("bash", "release.sh"), ("sh", "entrypoint.sh"), ("sh", "lock.sh")])
+@pytest.mark.parametrize(
+    ("shell", "script"), [("bash", "release.sh"), ("sh", "entrypoint.sh"), ("sh", "lock.sh")]
+)
 def test_a_script_is_executable_and_its_shell_can_read_it(shell: str, script: str) -> None:
     path = ROOT / "deploy" / script
     assert os.access(path, os.X_OK)

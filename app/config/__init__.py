@@ -17,6 +17,7 @@ from app.config.variables import (
     FRAUD_VARIABLES,
     SCHEMA,
     Environment,
+    Network,
     SmtpSecurity,
 )
 from app.rules.limits import Limit
@@ -26,6 +27,7 @@ __all__ = [
     "FRAUD_VARIABLES",
     "VARIABLES",
     "Environment",
+    "Network",
     "Settings",
     "SmtpSecurity",
     "UnsafeSettings",
@@ -82,6 +84,7 @@ class Settings:
     idempotency_hours: int
     max_import_bytes: int
     cors_origins: tuple[str, ...]
+    trusted_proxies: tuple[Network, ...]
     admin_url: str
     admin_honeypot_url: str
     console_idle_minutes: int
@@ -165,6 +168,9 @@ def _dangers(settings: Settings) -> list[str]:
         "DEBUG: shows strangers the inside of the service.": settings.debug,
         "CORS_ORIGINS: a wildcard lets any site use a visitor's session.": any(
             "*" in origin for origin in settings.cors_origins
+        ),
+        "TRUSTED_PROXIES: everyone's word would be believed.": any(
+            network.prefixlen == 0 for network in settings.trusted_proxies
         ),
         "SMTP_SECURITY: a password must not travel in the clear.": bool(settings.smtp_password)
         and settings.smtp_security is SmtpSecurity.NONE,

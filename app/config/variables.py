@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
@@ -56,6 +57,29 @@ class _Names(fields.Field[tuple[str, ...]]):
 
     def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[str, ...]:
         return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+Network = IPv4Network | IPv6Network
+
+
+class _Networks(fields.Field[tuple[Network, ...]]):
+    """A comma-separated list of addresses and networks (192.0.2.0/24)."""
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[Network, ...]:
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        try:
+            return tuple(ip_network(name) for name in names)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+# What a browser sends as Origin, or any of them.
+ORIGIN = re.compile(r"https?://[^/\s,*?#@\\]+|\*", re.ASCII)
+
+
+def _origins(names: tuple[str, ...]) -> None:
+    if wrong := [name for name in names if not ORIGIN.fullmatch(name)]:
+        raise ValidationError(f"{wrong[0]!r} is no origin like https://console.lender.example.")
 
 
 class _Figure(fields.Field[Decimal]):
@@ -173,7 +197,8 @@ class _Variables(Schema):
     idempotency_hours = _whole(24, 24, 8_760)
     # As many lines may there be as PostgreSQL's integers count.
     max_import_bytes = _whole(256 * 1024**2, 1, 2**31 - 1)
-    cors_origins = _Names(load_default=())
+    cors_origins = _Names(load_default=(), validate=_origins)
+    trusted_proxies = _Networks(load_default=())
     admin_url = _Place(load_default="/console/")
     admin_honeypot_url = _Place(load_default="/admin/")
     console_idle_minutes = _whole(30, 5, 720)

@@ -1,8 +1,9 @@
-"""What a browser is told about our pages: what they may load, and who may show them."""
+"""What a browser is told about our answers: what they may load, and who may show them."""
 
-from flask import Response
+from flask import Flask, Response
 
 from app import config
+from app.config import Settings
 
 _OURS_ALONE = (
     "default-src 'none'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -11,6 +12,8 @@ _OURS_ALONE = (
 PAGE = f"{_OURS_ALONE}style-src 'self'"
 # Both viewers of the OpenAPI document write styles into their pages; ReDoc searches in a worker.
 VIEWER = f"{_OURS_ALONE}style-src 'self' 'unsafe-inline'; font-src 'self' data:; worker-src blob:"
+# What is no page loads nothing and is shown by nobody, whatever a browser takes it for.
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     # Also what lets a browser send the Origin of a form: with none at all it would say "null".
@@ -21,11 +24,32 @@ HEADERS = {
 TWO_YEARS = 63_072_000
 
 
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give every answer the headers that keep others out of it; a page has its own policy."""
+    common = [*HEADERS.items(), *_over_tls_alone(settings).items()]
+    common.append(("Content-Security-Policy", NO_PAGE))
+
+    @app.after_request
+    def _protect(response: Response) -> Response:
+        if "Content-Security-Policy" not in response.headers:
+            response.headers.extend(common)
+        # Unless a route says otherwise: it may hold a token, or what its caller alone may see.
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+
 def protected(response: Response, policy: str = PAGE) -> Response:
     """The page with the headers that keep others out of it; over TLS alone where strangers are."""
     response.headers.update(HEADERS)
     response.headers["Content-Security-Policy"] = policy
     response.headers.setdefault("Cache-Control", "no-store")
-    if config.current().is_exposed:
-        response.headers["Strict-Transport-Security"] = f"max-age={TWO_YEARS}"
+    response.headers.update(_over_tls_alone(config.current()))
     return response
+
+
+def _over_tls_alone(settings: Settings) -> dict[str, str]:
+    """Over plain HTTP browsers pay no heed to it."""
+    if not settings.is_exposed:
+        return {}
+    return {"Strict-Transport-Security": f"max-age={TWO_YEARS}"}

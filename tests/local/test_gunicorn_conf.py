@@ -37,6 +37,7 @@ def told(project, environment, name):
         ("GUNICORN_THREADS", "7", "threads", "7"),
         ("UNRELATED", "1", "control_socket_disable", "True"),
         ("UNRELATED", "1", "graceful_timeout", "25"),
+        ("UNRELATED", "1", "forwarded_allow_ips", "[]"),
     ],
 )
 def test_the_environment_overrides(project, environment, variable, value, setting, expected):

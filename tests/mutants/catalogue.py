@@ -5,6 +5,7 @@ from tests.mutants.caching import CACHING
 from tests.mutants.console import AT_CONSOLE
 from tests.mutants.exports import EXPORTED
 from tests.mutants.fraud import FRAUDULENT
+from tests.mutants.hardening import HARDENED
 from tests.mutants.imports import IMPORTED
 from tests.mutants.keys import KEYED
 from tests.mutants.lists import LISTS
@@ -23,6 +24,7 @@ MUTANTS = (
     *CONNECTED,
     *EXPORTED,
     *FRAUDULENT,
+    *HARDENED,
     *IMPORTED,
     *KEYED,
     *LISTS,

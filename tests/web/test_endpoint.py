@@ -2,10 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable
 
 import pytest
-from flask import Flask
 
 from app.web import logs
 from tests.factories import Caller
@@ -87,17 +85,6 @@ def test_answers_are_not_kept_by_caches(admin: Caller) -> None:
     headers = admin.get("/loans/").headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
-
-
-@pytest.mark.parametrize(
-    ("origin", "allowed"), [("https://a.example", "https://a.example"), ("https://b.example", None)]
-)
-def test_pages_of_listed_origins_alone_may_call(
-    make_app: Callable[..., Flask], origin: str, allowed: str | None
-) -> None:
-    client = make_app(CORS_ORIGINS="https://a.example").test_client()
-    answer = client.get("/healthz", headers={"Origin": origin})
-    assert answer.headers.get("Access-Control-Allow-Origin") == allowed
 
 
 def test_a_line_of_the_log_is_one_line_of_json_whatever_was_sent(
