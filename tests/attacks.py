@@ -54,6 +54,7 @@ _numbers = count(1)
 # What changes with every log-in or on its own, and is no business record.
 TECHNICAL = {
     *("login_sessions", "login_failures", "generations", "flag_notices", "kept_answers"),
+    *("known_places", "signing_keys"),
     *("tallies", "tally_changes", "tally_folds"),
     *("search_tallies", "search_changes", "honeypot_visits"),
 }

@@ -98,6 +98,7 @@ class Lender:
                 db.session.add(user)
             grant = auth.log_in(user.email, PASSWORD) if is_active else None
             pair = tokens.issue(grant) if grant else {}
+            db.session.refresh(user)  # a key may have been made to sign with, and it forgotten
         headers = {"Authorization": f"Bearer {pair['access_token']}"} if pair else {}
         caller = Caller(self.app, headers, user)
         caller.refresh_token = pair.get("refresh_token")

@@ -12,7 +12,16 @@ from app.cli.export import export
 from app.cli.imports import import_customers
 from app.cli.replay import fraud_replay
 from app.schemas.auth import RegisterIn
-from app.services import expiry, notices, search, second_factors, tallies, users
+from app.services import (
+    expiry,
+    notices,
+    search,
+    second_factors,
+    signing_keys,
+    tallies,
+    users,
+)
+from app.services.actor import CONSOLE
 from app.web import openapi
 
 
@@ -62,6 +71,20 @@ def reset_totp(email: str) -> None:
     click.echo(f"{user.email} logs in with the password alone.")
 
 
+@click.command("rotate-keys", cls=Command)
+@click.option("--at-once", is_flag=True, help="End what the former keys signed, and every session.")
+@with_appcontext
+def rotate_keys(at_once: bool) -> None:
+    """Sign tokens with a new key, in every process from now on.
+
+    What was signed before counts until it expires: nobody is logged out.
+    """
+    made = signing_keys.rotate(CONSOLE, at_once=at_once)
+    click.echo(f"Tokens are signed with the key {made.name} now.")
+    if at_once:
+        click.echo("Every session has ended.")
+
+
 @click.command("send-notices", cls=Command)
 @with_appcontext
 def send_notices() -> None:
@@ -86,6 +109,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(import_customers)
     app.cli.add_command(recount_tallies)
     app.cli.add_command(reset_totp)
+    app.cli.add_command(rotate_keys)
     app.cli.add_command(send_notices)
     app.cli.add_command(verify_books)
     app.cli.add_command(write_openapi)

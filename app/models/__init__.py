@@ -26,7 +26,7 @@ from app.models.notice import FlagNotice
 from app.models.payment import Payment, PaymentSource, PaymentStatus
 from app.models.search import SearchChange, SearchTally
 from app.models.tally import Tally, TallyChange, TallyFold
-from app.models.user import ApiKey, LoginFailures, LoginSession, Role, User
+from app.models.user import ApiKey, KnownPlace, LoginFailures, LoginSession, Role, SigningKey, User
 
 __all__ = [
     "Account",
@@ -50,6 +50,7 @@ __all__ = [
     "Journal",
     "JournalKind",
     "KeptAnswer",
+    "KnownPlace",
     "Loan",
     "LoanEvent",
     "LoanStatus",
@@ -64,6 +65,7 @@ __all__ = [
     "SearchChange",
     "SearchTally",
     "Severity",
+    "SigningKey",
     "Tally",
     "TallyChange",
     "TallyFold",

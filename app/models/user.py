@@ -1,4 +1,5 @@
-"""Who may use the service: users, their log-in sessions, API keys, and failed log-ins."""
+"""Who may use the service: users, their log-in sessions, API keys, failed log-ins, and the keys
+that tokens are signed with."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db import Base
 from app.errors import EmailTaken
-from app.models.base import Identified, Timestamped, Versioned
+from app.models.base import Identified, Timestamped, Versioned, now
 from app.refusals import refuses
 
 refuses("uq_users_email", EmailTaken)
@@ -106,10 +107,36 @@ class ApiKey(Identified, Base):
 
 
 class LoginFailures(Base):
-    """Failed log-ins against one e-mail, whether or not a user has it, within one window."""
+    """Guesses that went wrong against one name: an e-mail, an e-mail at a place, or a session's.
+
+    Each puts `window_ends_at` off; what it is away by is used up. No name is kept, but a digest.
+    """
 
     __tablename__ = "login_failures"
 
     email_digest: Mapped[bytes] = mapped_column(primary_key=True)
     failures: Mapped[int]
     window_ends_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class KnownPlace(Base):
+    """An address from which an e-mail has logged in, as a digest of both."""
+
+    __tablename__ = "known_places"
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    known_until: Mapped[datetime] = mapped_column(index=True)
+
+
+class SigningKey(Identified, Base):
+    """A key that tokens are signed with, encrypted under SECRET_KEY; tokens name it by `name`.
+
+    Until it is retired it signs; until `retires_at` what it signed counts.
+    """
+
+    __tablename__ = "signing_keys"
+
+    name: Mapped[str] = mapped_column(String(32), unique=True)
+    sealed: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    retires_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -1,6 +1,9 @@
-"""Bearer tokens: signed names of a log-in session, of which PostgreSQL knows whether it is good."""
+"""Bearer tokens: signed names of a log-in session, of which PostgreSQL knows whether it is good.
 
-from collections.abc import Callable, Set
+Each names the key that it is signed with in its header.
+"""
+
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -8,7 +11,7 @@ from time import time
 from typing import Any, Literal
 from uuid import UUID
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -16,15 +19,16 @@ from flask_jwt_extended import (
     decode_token,
 )
 from flask_jwt_extended.exceptions import JWTExtendedException
-from jwt import PyJWTError
+from jwt import PyJWTError, get_unverified_header
 
 from app import config
 from app.config import Settings
 from app.errors import Unauthenticated
+from app.services import signing_keys
 from app.services.auth import Grant
+from app.services.signing_keys import Key
 
 ALGORITHM = "HS256"
-KEY_ID = "1"
 CLAIMS = frozenset(("aud", "exp", "iat", "iss", "jti", "nbf", "sid", "sub", "type"))
 
 PROVEN_TOKENS_KEPT = 4096
@@ -46,7 +50,6 @@ class Bearer:
 
 def init_app(app: Flask, settings: Settings) -> None:
     app.config |= {
-        "JWT_SECRET_KEY": settings.secret_key,
         "JWT_ALGORITHM": ALGORITHM,
         "JWT_DECODE_ALGORITHMS": [ALGORITHM],
         "JWT_ENCODE_ISSUER": settings.jwt_issuer,
@@ -58,20 +61,50 @@ def init_app(app: Flask, settings: Settings) -> None:
     }
     # A signature once proven stays proven; whether the session is still good is asked every time.
     app.extensions["proven tokens"] = lru_cache(PROVEN_TOKENS_KEPT)(_prove)
+    app.extensions["signing keys"] = _Known()
     manager = JWTManager(app)
+
+    @manager.encode_key_loader
+    def _signing_key(_: str) -> str:
+        key: Key = g.signing_key
+        return key.secret
 
     @manager.decode_key_loader
     def _key(header: dict[str, Any], claims: dict[str, Any]) -> str:
         # The libraries judge a claim only if it is there, and read a missing type as "access".
-        if header.get("kid") != KEY_ID or not claims.keys() >= CLAIMS:
+        if not claims.keys() >= CLAIMS:
             raise Unauthenticated(NOT_GOOD)
-        return settings.secret_key
+        return _known().find(header.get("kid")).secret
+
+
+class _Known:
+    """The keys that this process knows, read anew when a token names another."""
+
+    def __init__(self) -> None:
+        self._keys: Mapping[str, Key] = {}
+
+    def find(self, name: object) -> Key:
+        """The key of that name. Raises Unauthenticated where none counts."""
+        if not isinstance(name, str):
+            raise Unauthenticated(NOT_GOOD)
+        if name not in self._keys:
+            self._keys = signing_keys.living()
+        key = self._keys.get(name)
+        if key is None:
+            raise Unauthenticated(NOT_GOOD)
+        return key
+
+
+def _known() -> _Known:
+    known: _Known = current_app.extensions["signing keys"]
+    return known
 
 
 def issue(grant: Grant) -> dict[str, Any]:
     """A new pair of tokens for a session."""
     session = {"sid": str(grant.session_id)}
-    header = {"kid": KEY_ID}
+    g.signing_key = signing_keys.signing()
+    header = {"kid": g.signing_key.name}
     return {
         "access_token": create_access_token(
             str(grant.user_id), additional_claims=session, additional_headers=header
@@ -105,12 +138,13 @@ def _prove(token: str) -> Bearer:
         claims = decode_token(token)
         if claims["type"] not in ("access", "refresh") or not isinstance(claims["exp"], int):
             raise ValueError("a type or a time of its own making")
+        retires_at = _known().find(get_unverified_header(token)["kid"]).retires_at
         return Bearer(
             UUID(claims["sub"]),
             UUID(claims["sid"]),
             UUID(claims["jti"]),
             claims["type"],
-            claims["exp"],
+            min(claims["exp"], int(retires_at.timestamp())) if retires_at else claims["exp"],
         )
     except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError, AttributeError):
         raise Unauthenticated(NOT_GOOD) from None

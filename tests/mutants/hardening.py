@@ -5,6 +5,12 @@ from tests.mutants import Mutant
 PROXIES = "app/web/proxies.py"
 HEADERS = "app/web/headers.py"
 CORS = "app/web/cors.py"
+KEYS = "app/services/signing_keys.py"
+TOKENS = "app/web/tokens.py"
+FAILURES = "app/services/login_failures.py"
+AUTH = "app/services/auth.py"
+SIGNING_KEYS = "tests/routes/test_signing_keys.py"
+LOGIN = "tests/routes/test_login.py"
 
 HARDENED = (
     Mutant(
@@ -62,5 +68,110 @@ HARDENED = (
         "supports_credentials=False",
         "supports_credentials=True",
         "tests/web/test_cors.py -k cookies",
+    ),
+    Mutant(
+        "a retired key's tokens are dead",
+        TOKENS,
+        'min(claims["exp"], int(retires_at.timestamp())) if retires_at else claims["exp"]',
+        'claims["exp"]',
+        f"{SIGNING_KEYS} -k whatever_they_say",
+    ),
+    Mutant(
+        "a former key counts while its tokens live",
+        KEYS,
+        "now() if at_once else now() + _longest_life()",
+        "now()",
+        f"{SIGNING_KEYS} -k 'logs_nobody_out or side_by_side'",
+    ),
+    Mutant(
+        "a key that is over counts no longer",
+        KEYS,
+        "or_(SigningKey.retires_at.is_(None), SigningKey.retires_at > now())",
+        "or_(True)",
+        f"{SIGNING_KEYS} -k can_be_good",
+    ),
+    Mutant(
+        "the newest key signs",
+        KEYS,
+        "SigningKey.created_at.desc(), SigningKey.id.desc()",
+        "SigningKey.created_at, SigningKey.id",
+        f"{SIGNING_KEYS} -k 'secret_key_alone or is_on_record or after_a_rotation'",
+    ),
+    Mutant(
+        "a new key ends the former's signing",
+        KEYS,
+        "            _retire(former, now() if at_once else now() + _longest_life())\n",
+        "",
+        f"{SIGNING_KEYS} -k as_long_as",
+    ),
+    Mutant(
+        "at once ends every session",
+        KEYS,
+        "            auth.end_sessions()",
+        "            pass",
+        f"{SIGNING_KEYS} -k every_session",
+    ),
+    Mutant(
+        "keys are made one at a time",
+        KEYS,
+        "    db.session.execute(select(func.pg_advisory_xact_lock(MAKING_LOCK)))",
+        "    pass",
+        f"{SIGNING_KEYS} -k 'make_one or are_rotated'",
+    ),
+    Mutant(
+        "what is left is sealed under the present SECRET_KEY",
+        KEYS,
+        "                former.sealed = _sealed(former.name, secret)",
+        "                pass",
+        f"{SIGNING_KEYS} -k beside_the_former",
+    ),
+    Mutant(
+        "strangers together have few guesses",
+        FAILURES,
+        "    return here, Counted(email, STRANGERS_SHARES)",
+        "    return (here,)",
+        f"{LOGIN} -k changing_addresses",
+    ),
+    Mutant(
+        "one stranger has few of them",
+        FAILURES,
+        "    return here, Counted(email, STRANGERS_SHARES)",
+        "    return (Counted(email, STRANGERS_SHARES),)",
+        f"{LOGIN} -k 'repeated_failures or locks_out_nobody'",
+    ),
+    Mutant(
+        "where one has logged in before nobody else uses the share up",
+        FAILURES,
+        "        return (here,)",
+        "        pass",
+        f"{LOGIN} -k logged_in_before",
+    ),
+    Mutant(
+        "a place is known to one e-mail",
+        "app/services/known_places.py",
+        'return f"{email}\\n{_place(address)}"',
+        "return _place(address)",
+        f"{LOGIN} -k that_logged_in_there_alone",
+    ),
+    Mutant(
+        "a network of IPv6 is one place",
+        "app/services/known_places.py",
+        "    if isinstance(place, IPv6Address):",
+        "    if False:",
+        f"{LOGIN} -k one_network",
+    ),
+    Mutant(
+        "a place is known for a while",
+        "app/services/known_places.py",
+        "        KnownPlace.known_until > now(),\n",
+        "",
+        f"{LOGIN} -k forgotten_after",
+    ),
+    Mutant(
+        "a guess comes back after its time",
+        FAILURES,
+        "        return _window() // (config.current().login_failures_allowed * self.shares)",
+        "        return _window()",
+        f"{LOGIN} -k 'come_back or repeated'",
     ),
 )

@@ -5,7 +5,7 @@ from tests.mutants import Mutant
 AUTH = "app/services/auth.py"
 FACTORS = "app/services/second_factors.py"
 CODES = "app/services/one_time_passwords.py"
-SECRETS = "app/services/totp_secrets.py"
+SEALING = "app/services/sealing.py"
 RULE = "app/rules/totp.py"
 USERS = "app/services/users.py"
 TESTS = "tests/routes/test_totp.py"
@@ -77,14 +77,14 @@ SECOND_FACTORS = (
     ),
     Mutant(
         "a secret is sealed to its user",
-        SECRETS,
-        'f"totp/{user_id}".encode()',
-        'b"totp"',
+        "app/services/totp_secrets.py",
+        'f"totp/{user_id}"',
+        '"totp"',
         f"{TESTS} -k own_users_row",
     ),
     Mutant(
         "the former SECRET_KEY opens",
-        SECRETS,
+        SEALING,
         "(settings.secret_key, settings.secret_key_former)",
         "(settings.secret_key,)",
         f"{TESTS} -k former_key",
@@ -106,14 +106,14 @@ SECOND_FACTORS = (
     Mutant(
         "a wrong code counts as a wrong password",
         AUTH,
-        "    login_failures.count(email)\n",
+        "    login_failures.count(guesses)\n",
         "",
         f"{TESTS} -k counted_together",
     ),
     Mutant(
         "codes sent at once are judged in turn",
         AUTH,
-        "    login_failures.must_be_few(email)\n    if otp",
+        "    login_failures.must_be_few(guesses)\n    if otp",
         "    if otp",
         f"{TESTS} -k 'sent_at_once_are_no_more or learns_nothing'",
     ),
