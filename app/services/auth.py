@@ -19,9 +19,17 @@ from app.errors import (
 )
 from app.models import LoginSession, Role, User
 from app.models.base import now
-from app.services import audit, lifetimes, login_failures, one_time_passwords, passwords
+from app.services import (
+    audit,
+    known_places,
+    lifetimes,
+    login_failures,
+    one_time_passwords,
+    passwords,
+)
 from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
+from app.services.login_failures import Guesses
 
 _BEARERS = Callers(
     select(
@@ -67,21 +75,23 @@ def log_in(
     is for staff, and ends when it is not used. Raises InvalidCredentials, OtpRequired, TooMany,
     StaffOnly; Contended when password or second factor was replaced meanwhile.
     """
-    login_failures.must_be_few(email)
+    guesses = login_failures.of_log_in(email, address)
+    login_failures.must_be_few(guesses)
     user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
     known = passwords.matches(password, user.password_hash if user else None)
     if user is None or not known or not user.is_active:
-        login_failures.add(email)
+        login_failures.add(guesses)
         raise InvalidCredentials("Invalid Credentials")
     proven = user.password_hash  # as it was matched: the transaction reads the user anew
     rehashed = passwords.hashed(password) if passwords.outdated(proven) else None
     with transaction():
         actor = Actor(id=user.id, role=user.role, request_id=request_id, address=address)
-        if is_proven := _is_second_factor_proven(actor, user, email, otp):
+        if is_proven := _is_second_factor_proven(actor, user, guesses, otp):
             _note_login(user, proven, rehashed)
-            login_failures.forget(email)
+            login_failures.forget(guesses)
             if at_console and user.role == Role.APPLICANT:
                 raise StaffOnly("The console is for officers and admins of the lender.")
+            known_places.remember(email, address)
             life = lifetimes.at_console() if at_console else lifetimes.over_the_api()
             session = _open_session(user.id, life)
             audit.record(actor, "user.logged_in", user)
@@ -191,7 +201,7 @@ def _open_session(user_id: UUID, life: timedelta) -> LoginSession:
     return session
 
 
-def _is_second_factor_proven(actor: Actor, user: User, email: str, otp: str | None) -> bool:
+def _is_second_factor_proven(actor: Actor, user: User, guesses: Guesses, otp: str | None) -> bool:
     """Whether the `otp` is right, where the user has a second factor; a wrong one is counted.
 
     All under the user's lock, so that guesses at once are no more than guesses in turn. Raises
@@ -200,12 +210,12 @@ def _is_second_factor_proven(actor: Actor, user: User, email: str, otp: str | No
     if not user.has_totp:
         return True
     db.session.refresh(user, with_for_update=True)
-    login_failures.must_be_few(email)
+    login_failures.must_be_few(guesses)
     if otp is None:
         raise OtpRequired
     if one_time_passwords.take(actor, user, otp):
         return True
-    login_failures.count(email)
+    login_failures.count(guesses)
     return False
 
 

@@ -508,7 +508,7 @@ def test_whose_share_was_used_up_while_the_password_was_matched_learns_nothing_o
     def while_others_fail(*args: Any) -> bool:
         matched = matching(*args)
         for _ in range(ALLOWED):
-            login_failures.add(ada.user.email)
+            login_failures.add(login_failures.of_log_in(ada.user.email, "127.0.0.1"))
         return matched
 
     monkeypatch.setattr(passwords, "matches", while_others_fail)

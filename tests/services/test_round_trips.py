@@ -16,9 +16,13 @@ FACTS = "SELECT loans"
 APPLIED = "INSERT INTO loans and INSERT INTO loan_events and INSERT INTO audit_events"
 BOOKED = "INSERT INTO audit_events and INSERT INTO journal and INSERT INTO entries"
 
-FOUND = ("SELECT login_failures", "SELECT users")
+FOUND = ("SELECT known_places", "SELECT login_failures", "SELECT users")
 READ_ANEW = "SELECT users"
-LET_IN = ("UPDATE users", "DELETE", "INSERT login_sessions", "INSERT audit_events", "COMMIT")
+LET_IN = (
+    *("UPDATE users", "DELETE", "INSERT known_places"),
+    *("INSERT login_sessions", "INSERT audit_events", "COMMIT"),
+    "SELECT signing_keys",
+)
 
 Asked = Callable[..., list[str]]
 LoggedIn = Callable[..., list[str]]
