@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.routes import blueprints
     from app.schemas.imports import judged
     from app.services import exports, imports, notices, tallies
-    from app.web import cors, headers, logs, metrics, problems, proxies, tokens
+    from app.web import cors, headers, limits, logs, metrics, problems, proxies, tokens
     from app.web.refs import Ref
 
     settings = settings or config.load()
@@ -43,4 +43,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     console.init_app(app, settings)
+    limits.init_app(app, settings)
     return app

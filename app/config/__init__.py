@@ -9,6 +9,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 from flask import current_app
+from limits import RateLimitItem
 from marshmallow import ValidationError
 
 from app.config.variables import (
@@ -78,6 +79,13 @@ class Settings:
     require_admin_totp: bool
     totp_issuer: str
     ratelimit_enabled: bool
+    ratelimit_address: RateLimitItem | None
+    ratelimit_caller: RateLimitItem | None
+    ratelimit_bad_credentials: RateLimitItem | None
+    ratelimit_login: RateLimitItem | None
+    ratelimit_refresh: RateLimitItem | None
+    ratelimit_register: RateLimitItem | None
+    ratelimit_second_factor: RateLimitItem | None
     login_failures_allowed: int
     login_failure_window_minutes: int
     currency: str

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
+from limits import RateLimitItem, parse
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range, Regexp
 from redis.connection import parse_url
@@ -80,6 +81,21 @@ ORIGIN = re.compile(r"https?://[^/\s,*?#@\\]+|\*", re.ASCII)
 def _origins(names: tuple[str, ...]) -> None:
     if wrong := [name for name in names if not ORIGIN.fullmatch(name)]:
         raise ValidationError(f"{wrong[0]!r} is no origin like https://console.lender.example.")
+
+
+class _Pace(fields.Field[RateLimitItem | None]):
+    """How often in which time (30/minute, 100/15minutes), or off."""
+
+    def __init__(self, default: str) -> None:
+        super().__init__(load_default=parse(default))
+
+    def _deserialize(self, value: str, *_: Any, **__: Any) -> RateLimitItem | None:
+        if value == "off":
+            return None
+        try:
+            return parse(value)
+        except ValueError:
+            raise ValidationError(f"{value!r} is no pace like 30/minute, nor off.") from None
 
 
 class _Figure(fields.Field[Decimal]):
@@ -191,6 +207,13 @@ class _Variables(Schema):
         load_default="Loan service", validate=Regexp(r"[^:\x00-\x1f\x7f]{1,40}\Z")
     )
     ratelimit_enabled = fields.Boolean(load_default=True)
+    ratelimit_address = _Pace("12000/minute")
+    ratelimit_caller = _Pace("6000/minute")
+    ratelimit_bad_credentials = _Pace("120/minute")
+    ratelimit_login = _Pace("30/minute")
+    ratelimit_refresh = _Pace("120/minute")
+    ratelimit_register = _Pace("30/minute")
+    ratelimit_second_factor = _Pace("30/minute")
     login_failures_allowed = _whole(10, 1, 1_000)
     login_failure_window_minutes = _whole(15, 1, 1_440)
     currency = fields.String(load_default="USD", validate=Regexp(r"[A-Z]{3}\Z"))

@@ -47,6 +47,7 @@ from app.services.actor import Actor
 from app.web import tokens
 from app.web.endpoint import endpoint
 from app.web.identity import Credential, origin
+from app.web.limits import Pace
 from app.web.tokens import Bearer
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
@@ -58,6 +59,7 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
     returns=UserOut,
     status=201,
     credential=Credential.OPTIONAL,
+    pace=Pace.REGISTER,
     location="/auth/users/{id}",
     raises=(AdminOnly, EmailTaken, WeakPassword),
 )
@@ -71,6 +73,7 @@ def register(actor: Actor | None, body: dict[str, Any]) -> object:
     body=LoginIn,
     returns=TokenPairOut,
     credential=Credential.NONE,
+    pace=Pace.LOGIN,
     raises=(InvalidCredentials, OtpRequired, TooMany),
 )
 def login(body: dict[str, Any]) -> object:
@@ -84,7 +87,7 @@ def login(body: dict[str, Any]) -> object:
 
 
 @bp.post("/refresh")
-@endpoint(returns=TokenPairOut, credential=Credential.REFRESH)
+@endpoint(returns=TokenPairOut, credential=Credential.REFRESH, pace=Pace.REFRESH)
 def refresh(bearer: Bearer) -> object:
     """Trade the refresh token, sent as bearer, for a new pair; it works once."""
     return tokens.issue(auth.refresh(bearer.user_id, bearer.session_id, bearer.token_id))
@@ -129,6 +132,7 @@ def change_me(actor: Actor, body: dict[str, Any]) -> object:
     body=PasswordChangeIn,
     status=204,
     needs_totp=False,
+    pace=Pace.SECOND_FACTOR,
     raises=(UserOnly, WrongPassword, WeakPassword, TooMany),
 )
 def change_password(actor: Actor, body: dict[str, Any]) -> None:
@@ -142,6 +146,7 @@ def change_password(actor: Actor, body: dict[str, Any]) -> None:
     returns=TotpOut,
     status=201,
     needs_totp=False,
+    pace=Pace.SECOND_FACTOR,
     raises=(UserOnly, WrongPassword, TotpActive, TooMany),
 )
 def set_up_totp(actor: Actor, body: dict[str, Any]) -> object:
@@ -154,6 +159,7 @@ def set_up_totp(actor: Actor, body: dict[str, Any]) -> object:
     body=OtpIn,
     returns=RecoveryCodesOut,
     needs_totp=False,
+    pace=Pace.SECOND_FACTOR,
     raises=(UserOnly, TotpActive, TotpInactive, WrongOtp, TooMany),
 )
 def confirm_totp(actor: Actor, body: dict[str, Any]) -> object:
@@ -169,6 +175,7 @@ def confirm_totp(actor: Actor, body: dict[str, Any]) -> object:
     body=OtpIn,
     returns=RecoveryCodesOut,
     needs_totp=False,
+    pace=Pace.SECOND_FACTOR,
     raises=(UserOnly, TotpInactive, WrongOtp, TooMany),
 )
 def renew_recovery_codes(actor: Actor, body: dict[str, Any]) -> object:
@@ -181,6 +188,7 @@ def renew_recovery_codes(actor: Actor, body: dict[str, Any]) -> object:
     body=TotpEndIn,
     status=204,
     needs_totp=False,
+    pace=Pace.SECOND_FACTOR,
     raises=(UserOnly, WrongPassword, TotpInactive, WrongOtp, TooMany),
 )
 def switch_off_totp(actor: Actor, body: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ IPV6_PREFIX = 64
 
 def name_of(email: str, address: str | None) -> str:
     """The e-mail at this place, which is nowhere without an address."""
-    return f"{email}\n{_place(address)}"
+    return f"{email}\n{place_of(address) if address else ''}"
 
 
 def is_known(email: str, address: str | None) -> bool:
@@ -44,8 +44,9 @@ def remember(email: str, address: str | None) -> None:
     )
 
 
-def _place(address: str | None) -> str:
-    place = ip_address(address) if address else ""
+def place_of(address: str) -> str:
+    """The address, or the network that one of IPv6 is in. Raises ValueError for what is none."""
+    place = ip_address(address)
     if isinstance(place, IPv6Address):
         return str(IPv6Network((place, IPV6_PREFIX), strict=False))
     return str(place)

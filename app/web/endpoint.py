@@ -16,8 +16,9 @@ from app.services.actor import Actor
 from app.services.along import Along, Seen
 from app.services.pages import Page
 from app.services.runs import run
-from app.web import bodies, csv, idempotency, paging, streamed
+from app.web import bodies, csv, idempotency, limits, paging, streamed
 from app.web.identity import Credential, identify, refresh_token
+from app.web.limits import Pace
 from app.web.remembered import Cached
 from app.web.shown import json, known_fields, shower
 from app.web.tags import tagged
@@ -40,8 +41,9 @@ class Contract:
     result that `is_down` is answered with 503. One that `streams` returns an Export, whose records
     are sent while they are read. What is `cached` is answered without a call while nothing has
     changed. Where admins have to have a second factor, a route that `needs_totp` is closed to those
-    who have none. A call that PostgreSQL picked as the victim of a deadlock is run again,
-    three times in all. The OpenAPI document is built from the same attributes.
+    who have none. One with a `pace`, where secrets are guessed at, may be called at that only. A
+    call that PostgreSQL picked as the victim of a deadlock is run again, three times in all. The
+    OpenAPI document is built from the same attributes.
     """
 
     body: type[Schema] | None = None
@@ -51,6 +53,7 @@ class Contract:
     raises: Sequence[type[DomainError]] = ()
     credential: Credential = Credential.REQUIRED
     needs_totp: bool = True
+    pace: Pace | None = None
     conditional: bool = False
     location: str | None = None
     table: Table | None = None
@@ -109,9 +112,19 @@ class Contract:
         return self.body is ReasonIn
 
     def _caller(self) -> tuple[Actor | Bearer | None, ...]:
-        """The view's first argument, if the route asks who calls. Raises Unauthenticated."""
+        """The view's first argument, if the route asks who calls.
+
+        Raises Unauthenticated; TooMany for too many, or too many that are not good.
+        """
         if self.credential is Credential.NONE:
             return ()
+        try:
+            return self._recognized()
+        except Unauthenticated:
+            limits.of_bad_credential()
+            raise
+
+    def _recognized(self) -> tuple[Actor | Bearer | None, ...]:
         if self.credential is Credential.REFRESH:
             return (refresh_token(request),)
         actor = identify(
@@ -122,6 +135,8 @@ class Contract:
         )
         if actor is None and self.credential is not Credential.OPTIONAL:
             raise Unauthenticated
+        if actor is not None:
+            limits.of_caller(actor)
         if actor is not None and self.conditional:
             actor = replace(actor, if_match=request.headers.get("If-Match"))
         return (actor,)

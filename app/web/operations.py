@@ -167,6 +167,7 @@ def _refusal(status: int, titles: Iterable[str]) -> dict[str, Any]:
 
 def _refusals(rule: Rule, contract: Contract) -> Iterator[type[DomainError]]:
     yield from contract.raises
+    yield errors.TooMany
     if contract.reads is not None:
         yield contract.reads.missing
     if contract.credential is not Credential.NONE:

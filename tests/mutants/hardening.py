@@ -149,8 +149,8 @@ HARDENED = (
     Mutant(
         "a place is known to one e-mail",
         "app/services/known_places.py",
-        'return f"{email}\\n{_place(address)}"',
-        "return _place(address)",
+        "return f\"{email}\\n{place_of(address) if address else ''}\"",
+        "return place_of(address) if address else ''",
         f"{LOGIN} -k that_logged_in_there_alone",
     ),
     Mutant(
