@@ -28,7 +28,9 @@ WORKERS = "2"
 LIKE_PRODUCTION = {
     "APP_ENV": "production",
     "SECRET_KEY": secrets.token_urlsafe(48),
-    "RATELIMIT_ENABLED": "false",
+    # Counted as ever, and reached by nobody.
+    **dict.fromkeys(("RATELIMIT_ADDRESS", "RATELIMIT_CALLER"), "100000000/minute"),
+    "RATELIMIT_LOGIN": "100000000/minute",
     "LOG_LEVEL": "INFO",
     "WEB_CONCURRENCY": WORKERS,
     "ACCESS_TOKEN_MINUTES": "1440",  # a bench may take longer than a token is good for

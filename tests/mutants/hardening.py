@@ -10,6 +10,10 @@ TOKENS = "app/web/tokens.py"
 FAILURES = "app/services/login_failures.py"
 AUTH = "app/services/auth.py"
 SIGNING_KEYS = "tests/routes/test_signing_keys.py"
+LIMITS = "app/web/limits.py"
+COUNTS = "app/cache/counts.py"
+ENDPOINT = "app/web/endpoint.py"
+HELD = "tests/web/test_limits.py"
 LOGIN = "tests/routes/test_login.py"
 
 HARDENED = (
@@ -173,5 +177,89 @@ HARDENED = (
         "        return _window() // (config.current().login_failures_allowed * self.shares)",
         "        return _window()",
         f"{LOGIN} -k 'come_back or repeated'",
+    ),
+    Mutant(
+        "an address is counted",
+        LIMITS,
+        "    app.before_request(limits.of_address)\n",
+        "",
+        f"{HELD} -k 'address_has_its_limit or forged_headers'",
+    ),
+    Mutant(
+        "a caller is counted",
+        ENDPOINT,
+        "            limits.of_caller(actor)",
+        "            pass",
+        f"{HELD} -k 'caller'",
+    ),
+    Mutant(
+        "bad credentials are counted",
+        ENDPOINT,
+        "            limits.of_bad_credential()\n",
+        "",
+        f"{HELD} -k bad_credentials",
+    ),
+    Mutant(
+        "health is free",
+        LIMITS,
+        "        if request.endpoint not in FREE:",
+        "        if True:",
+        f"{HELD} -k is_well",
+    ),
+    Mutant(
+        "a pace is held",
+        LIMITS,
+        "            app.view_functions[endpoint] = held(view)\n",
+        "",
+        f"{HELD} -k 'pace_is_kept_by_address or has_one_pace'",
+    ),
+    Mutant(
+        "routes of one secret share a pace",
+        LIMITS,
+        "limiter.shared_limit(str(limit), scope=pace.value)",
+        "limiter.limit(str(limit), scope=pace.value)",
+        f"{HELD} -k has_one_pace",
+    ),
+    Mutant(
+        "a pace is kept with Redis away",
+        LIMITS,
+        "in_memory_fallback_enabled=True",
+        "in_memory_fallback_enabled=False, swallow_errors=True",
+        f"{HELD} -k redis",
+    ),
+    Mutant(
+        "processes tell what they counted",
+        COUNTS,
+        "                    count.told = total",
+        "                    pass",
+        f"{HELD} -k 'each_others or told_again'",
+    ),
+    Mutant(
+        "what was told is not told again",
+        COUNTS,
+        "                    count.mine -= told\n",
+        "",
+        f"{HELD} -k told_again",
+    ),
+    Mutant(
+        "processes tell every second",
+        COUNTS,
+        "            self._thread.start()\n",
+        "            pass\n",
+        "tests/network/test_guessing.py -k tell_each_other",
+    ),
+    Mutant(
+        "counts are bounded",
+        COUNTS,
+        "            self._counts.clear()",
+        "            pass",
+        f"{HELD} -k fills_the_memory",
+    ),
+    Mutant(
+        "guesses at many e-mails are few",
+        "app/routes/auth.py",
+        "    pace=Pace.LOGIN,\n",
+        "",
+        "tests/network/test_guessing.py -k many_e_mails",
     ),
 )
