@@ -11,6 +11,7 @@ from app.schemas.console import LogInForm, LogInQuery
 from app.services import auth
 from app.services.actor import Actor
 from app.web.identity import origin
+from app.web.limits import Pace
 
 bp = Blueprint("door", __name__)
 
@@ -25,7 +26,7 @@ def show(query: dict[str, Any]) -> str:
 
 
 @bp.post("/login")
-@page(form=LogInForm, is_open=True, again=show, told=TOLD)
+@page(form=LogInForm, is_open=True, again=show, told=TOLD, pace=Pace.LOGIN)
 def log_in(form: dict[str, Any]) -> Response:
     """Begin a session of the console's own, whatever the browser was in before."""
     there = form.pop("next", "")

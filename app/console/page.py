@@ -26,7 +26,8 @@ from app.errors import (
 )
 from app.services.actor import Actor
 from app.services.runs import run
-from app.web import idempotency, problems
+from app.web import idempotency, limits, problems
+from app.web.limits import Pace
 from app.web.uploads import Incoming, Staged, Upload, fingerprint
 
 # What is worth another look at the form: the record has changed, or the values are not right.
@@ -67,7 +68,8 @@ class Page:
     however often it is sent. One with an `upload` has its fields before its file, and the view is
     called with that as `upload=`, too. Where admins have to have a second factor, those without are
     led from a page that `needs_totp` to where they set it up. What `is_polled`, by a page on its
-    own, keeps no session alive.
+    own, keeps no session alive. One with a `pace`, where secrets are guessed at, may be asked for
+    at that only.
     """
 
     query: type[Schema] | None = None
@@ -79,6 +81,7 @@ class Page:
     needs_totp: bool = True
     upload: Upload | None = None
     is_polled: bool = False
+    pace: Pace | None = None
 
     def __call__(self, view: View) -> View:
         @wraps(view)
@@ -100,6 +103,7 @@ class Page:
             return self._answered(visit, lambda: self._taken_in(view, visit, incoming))
 
         handle.page = self  # type: ignore[attr-defined]
+        handle.pace = self.pace  # type: ignore[attr-defined]
         return handle
 
     def _taken_in(self, view: View, visit: Visit, incoming: Incoming) -> Response:
@@ -152,7 +156,7 @@ class Page:
     def _actor(self) -> Actor | Response:
         """Who is at the console. Without a session or a second factor, the way to get one.
 
-        Raises StaffOnly; for a form, of which nothing was done, Unauthenticated,
+        Raises StaffOnly, TooMany; for a form, of which nothing was done, Unauthenticated,
         SecondFactorRequired.
         """
         try:
@@ -168,6 +172,7 @@ class Page:
         if actor is None:
             return _to_login()
         g.actor = actor
+        limits.of_caller(actor)
         if not actor.is_staff:
             raise StaffOnly("The console is for officers and admins of the lender.")
         return actor

@@ -13,10 +13,12 @@ from app.console.told import tell
 from app.schemas.auth import OtpIn, TotpEndIn, TotpIn
 from app.services import auth, second_factors, users
 from app.services.actor import Actor
+from app.web.limits import Pace
 
 bp = Blueprint("second_factor", __name__, url_prefix="/me/second-factor")
 
 TOLD = CORRECTED | {429}
+PACE = Pace.SECOND_FACTOR
 
 
 @bp.get("/")
@@ -31,14 +33,14 @@ def show(actor: Actor) -> str:
 
 
 @bp.post("/")
-@page(form=TotpIn, again=show, told=TOLD, needs_totp=False)
+@page(form=TotpIn, again=show, told=TOLD, needs_totp=False, pace=PACE)
 def set_up(actor: Actor, form: dict[str, Any]) -> str:
     """Make the secret, and show it: nobody can read it again."""
     return render("second_factor_new.html", made=second_factors.set_up(actor, **form))
 
 
 @bp.post("/confirm")
-@page(form=OtpIn, again=show, told=TOLD, needs_totp=False)
+@page(form=OtpIn, again=show, told=TOLD, needs_totp=False, pace=PACE)
 def confirm(actor: Actor, form: dict[str, Any]) -> str:
     """Have log-ins take a code from now on, and show the recovery codes."""
     codes = second_factors.confirm(actor, **form)
@@ -46,7 +48,7 @@ def confirm(actor: Actor, form: dict[str, Any]) -> str:
 
 
 @bp.post("/recovery-codes")
-@page(form=OtpIn, again=show, told=TOLD, needs_totp=False)
+@page(form=OtpIn, again=show, told=TOLD, needs_totp=False, pace=PACE)
 def renew(actor: Actor, form: dict[str, Any]) -> str:
     """Make recovery codes, and show them; the former are dead."""
     codes = second_factors.renew_recovery_codes(actor, **form)
@@ -54,7 +56,7 @@ def renew(actor: Actor, form: dict[str, Any]) -> str:
 
 
 @bp.post("/end")
-@page(form=TotpEndIn, again=show, told=TOLD, needs_totp=False)
+@page(form=TotpEndIn, again=show, told=TOLD, needs_totp=False, pace=PACE)
 def end(actor: Actor, form: dict[str, Any]) -> Response:
     """Let the password alone open a session again."""
     second_factors.switch_off(actor, **form)

@@ -64,9 +64,14 @@ def name_of(cookie: str) -> str:
 
 
 def signer(purpose: str) -> URLSafeSerializer:
-    """What signs for one purpose, and reads nothing that was signed for another."""
+    """What signs for one purpose, and reads nothing that was signed for another.
+
+    What was signed before SECRET_KEY was replaced is read as long as the former one is there.
+    """
+    settings = config.current()
     options = {"digest_method": sha256, "key_derivation": "hmac"}
-    return URLSafeSerializer(config.current().secret_key, salt=purpose, signer_kwargs=options)
+    keys = [key for key in (settings.secret_key_former, settings.secret_key) if key]
+    return URLSafeSerializer(keys, salt=purpose, signer_kwargs=options)
 
 
 def anchor() -> str:

@@ -96,6 +96,7 @@ class Contract:
                 return self._remembered(caller, lambda: run(respond))
 
         handle.contract = self  # type: ignore[attr-defined]
+        handle.pace = self.pace  # type: ignore[attr-defined]
         return handle
 
     @property

@@ -4,9 +4,10 @@ Strict limits are Flask-Limiter's and exact across processes: each asks Redis, o
 while that is away. The ample ones are counted in the process and brought together every second.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, wraps
 from math import ceil
 from time import time
 from typing import Any, NamedTuple
@@ -23,7 +24,6 @@ from app.config import Settings
 from app.errors import TooMany
 from app.services.actor import Actor
 from app.services.known_places import place_of
-from app.web import problems
 
 LIMITED = Counter("loans_rate_limited", "Requests refused for their number.", ("limit",))
 # What balancers and orchestrators ask by day and night, and must never be refused.
@@ -91,12 +91,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.before_request(limits.of_address)
     limiter = _limiter(app)
     paced = _hold_to_paces(app, limiter, settings)
-
-    @app.errorhandler(RateLimitExceeded)
-    def _exceeded(_: RateLimitExceeded) -> Response:
-        LIMITED.labels("pace").inc()
-        standing = _strict(limiter)
-        return problems.refusal(_too_many(standing.seconds if standing else 1))
 
     @app.after_request
     def _tell(response: Response) -> Response:
@@ -168,13 +162,28 @@ def _hold_to_paces(app: Flask, limiter: Limiter, settings: Settings) -> frozense
     """Hold each route that has a pace to it; their endpoints."""
     paced = set()
     for endpoint, view in app.view_functions.items():
-        pace: Pace | None = getattr(getattr(view, "contract", None), "pace", None)
+        pace: Pace | None = getattr(view, "pace", None)
         limit = pace and getattr(settings, f"ratelimit_{pace.value}")
         if pace and limit:
             held: Any = limiter.shared_limit(str(limit), scope=pace.value)
-            app.view_functions[endpoint] = held(view)
+            app.view_functions[endpoint] = _refusing(limiter, held(view))
             paced.add(endpoint)
     return frozenset(paced)
+
+
+def _refusing(limiter: Limiter, view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the view refuse as the service does, a page of the console as the console."""
+
+    @wraps(view)
+    def refuse(**path: Any) -> Any:
+        try:
+            return view(**path)
+        except RateLimitExceeded:
+            LIMITED.labels("pace").inc()
+            standing = _strict(limiter)
+            raise _too_many(standing.seconds if standing else 1) from None
+
+    return refuse
 
 
 def _strict(limiter: Limiter) -> Standing | None:

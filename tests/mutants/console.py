@@ -251,7 +251,7 @@ AT_CONSOLE = (
     Mutant(
         "guesses at a second factor stay counted",
         "app/console/second_factor.py",
-        "again=show, told=TOLD, needs_totp=False)\ndef confirm(",
+        "again=show, told=TOLD, needs_totp=False, pace=PACE)\ndef confirm(",
         "again=show, told=TOLD, needs_totp=False, once=True)\ndef confirm(",
         "tests/console/test_second_factor.py -k limited_and_change",
     ),

@@ -209,7 +209,7 @@ HARDENED = (
     Mutant(
         "a pace is held",
         LIMITS,
-        "            app.view_functions[endpoint] = held(view)\n",
+        "            app.view_functions[endpoint] = _refusing(limiter, held(view))\n",
         "",
         f"{HELD} -k 'pace_is_kept_by_address or has_one_pace'",
     ),
