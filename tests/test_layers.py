@@ -12,7 +12,7 @@ import app.models
 APP = Path(__file__).parents[1] / "app"
 MAY_IMPORT = {
     "routes": {"routes", "web", "schemas", "services", "errors"},
-    "web": {"web", "services", "schemas", "errors", "cache", "config"},
+    "web": {"web", "services", "schemas", "errors", "cache", "config", "masks"},
     "console": {"console", "web", "schemas", "services", "errors", "config"},
     "cli": {"cli", "web", "schemas", "services", "errors"},
     "schemas": {"schemas", "models"},
@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "mail": {"config"},
     "background": set(),
     "errors": set(),
+    "masks": set(),
     "config": {"config", "rules"},
 }
 MODULES = sorted(APP.rglob("*.py"))

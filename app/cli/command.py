@@ -1,10 +1,12 @@
 """How commands fail, and how they write files."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from shutil import copymode
+from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
@@ -14,11 +16,26 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import DomainError, Invalid
 
+log = logging.getLogger(__name__)
+
 
 class Command(click.Command):
-    """A command that is refused, or finds no database, with a sentence and not a traceback."""
+    """A command that is refused, or finds no database, with a sentence and not a traceback.
+
+    It has a line in the log: which it was, what came of it, how long it took.
+    """
 
     def invoke(self, ctx: click.Context) -> object:
+        began_at, outcome = perf_counter(), "failed"
+        try:
+            answer = self._invoked(ctx)
+            outcome = "done"
+        finally:
+            ms = round((perf_counter() - began_at) * 1000, 1)
+            log.info("command", extra={"command": self.name, "outcome": outcome, "ms": ms})
+        return answer
+
+    def _invoked(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except ValidationError as error:

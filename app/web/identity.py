@@ -51,7 +51,8 @@ def identify(
         actor = auth.bearer(bearer.user_id, bearer.session_id, along, needs_totp=needs_totp)
     else:
         return None
-    return replace(actor, **origin(request))
+    g.actor = actor = replace(actor, **origin(request))
+    return actor
 
 
 def refresh_token(request: Request) -> Bearer:

@@ -1,6 +1,7 @@
 """One JSON line an event: its request's or task's id on each, a line for every request, nothing
 personal."""
 
+import json
 import logging
 import re
 import sys
@@ -16,12 +17,13 @@ import structlog
 from flask import Flask, Response, g, has_app_context, request
 
 from app.config import Settings
+from app.masks import masked
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = logging.getLogger(__name__)
 _root = logging.getLogger("app")
-# Celery's own, for what is amiss with it: all else has a line of ours.
-BESIDE = ("celery", "kombu", "multiprocessing")
+# Others' own, for what is amiss with them: all else has a line of ours.
+BESIDE = ("celery", "gunicorn.error", "kombu", "multiprocessing")
 
 
 class Lines(logging.StreamHandler[TextIO]):
@@ -54,7 +56,10 @@ def _finish(response: Response) -> Response:
 
 
 def _write_request(response: Response) -> None:
-    """The line of a request, as a logger would write it, without a logger's ado for each."""
+    """The line of a request, as a logger would write it, without a logger's ado for each.
+
+    Nothing of it is the caller's own words, so there is nothing to mask or to defuse.
+    """
     line = orjson.dumps(
         {
             "method": request.method,
@@ -65,7 +70,7 @@ def _write_request(response: Response) -> None:
             "level": "info",
             "logger": __name__,
             "timestamp": datetime.now(UTC),
-            "request_id": g.request_id,
+            **_origin(),
         },
         option=orjson.OPT_UTC_Z,
     )
@@ -74,8 +79,32 @@ def _write_request(response: Response) -> None:
             handler.write(line)
 
 
+def _origin() -> dict[str, Any]:
+    """On whose behalf: which request or task, and which user or key, if one was recognized."""
+    told = {name: g.get(name) for name in ("request_id", "task_id") if name in g}
+    if actor := g.get("actor"):
+        told |= {"actor": actor.id, "actor_kind": actor.kind}
+    return told
+
+
 def _as_json(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    """In ASCII, with all else escaped: nothing steers a terminal, or looks like another line."""
+    written = json.dumps(_impersonal(event), default=_as_text, separators=(",", ":"))
+    return written.replace("\x7f", "\\u007f")
+
+
+def _impersonal(told: Any) -> Any:
+    if isinstance(told, str):
+        return masked(told)
+    if isinstance(told, dict):
+        return {name: _impersonal(each) for name, each in told.items()}
+    if isinstance(told, list | tuple):
+        return [_impersonal(each) for each in told]
+    return told
+
+
+def _as_text(value: object) -> str:
+    return masked(str(value))
 
 
 _describe = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -98,7 +127,8 @@ def configure(level: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_id,
+        _add_origin,
+        _leave_out_query,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -120,7 +150,12 @@ def configure(level: str) -> None:
         beside.setLevel(max(_root.level, logging.WARNING))
 
 
-def _add_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    if has_app_context():
-        event |= {name: g.get(name) for name in ("request_id", "task_id") if name in g}
+def _add_origin(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    return event | _origin() if has_app_context() else event
+
+
+def _leave_out_query(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Of the URL of a request that broke off, which gunicorn tells: it may ask for somebody."""
+    if event["logger"] == "gunicorn.error":
+        event["event"] = event["event"].partition("?")[0]
     return event

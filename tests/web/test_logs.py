@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from flask import Flask, g
 
+from app.models import Role
 from app.web import logs
+from tests.credentials import key_holder
 from tests.factories import Caller
 
 Configure = Callable[..., None]
@@ -123,3 +125,88 @@ def test_what_a_task_logs_carries_its_id(
         logging.getLogger("app.services").info("done")
     (line,) = lines(capsys)
     assert (line["task_id"], "request_id" in line) == ("of the task", False)
+
+
+ODD = "line\r\nnext\x1b[31m\x7f\x9b2J\u2028\u202e\ud800 end"
+
+
+def test_what_steers_a_terminal_is_written_out_on_one_line(
+    configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("INFO")
+    logging.getLogger("app.services").warning(ODD, extra={ODD: [ODD, {"deep": ODD}]})
+    written = capsys.readouterr().err
+    assert written.endswith("}\n")
+    assert written[:-1].isascii()
+    assert written[:-1].isprintable()
+    line = json.loads(written)
+    assert (line["event"], line[ODD]) == (ODD, [ODD, {"deep": ODD}])
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "ada.love+lace@household.example",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        "lk_0123456789abcdefghijklmnopqrstuvwxyz",
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA",
+        "loans:p4ss-word",
+    ],
+)
+def test_what_slipped_into_a_line_is_masked(
+    configure: Configure, capsys: pytest.CaptureFixture[str], secret: str
+) -> None:
+    configure("INFO")
+
+    class Odd:
+        def __str__(self) -> str:
+            return said
+
+    said = f"of postgresql://{secret}@db/loans" if ":" in secret else f"it says {secret} and"
+    logger = logging.getLogger("app.services")
+    logger.warning(said, extra={"cause": said, "all": (said, {"said": said}), "odd": Odd()})
+    try:
+        raise ValueError(said)
+    except ValueError:
+        logger.exception("failed")
+    written = capsys.readouterr().err
+    assert secret not in written
+    assert written.count("[masked]") == 6
+    assert "postgresql://[masked]@db/loans" in written or "it says [masked] and" in written
+
+
+def test_a_request_tells_who_asked(
+    admin: Caller, configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = key_holder(admin, Role.OFFICER)
+    configure("INFO")
+    for caller in (admin, key, Caller(admin.app)):
+        caller.get("/customers/")
+    told = [(line.get("actor"), line.get("actor_kind"), line["status"]) for line in lines(capsys)]
+    assert told == [
+        (admin.id, "user", 200),
+        (key.record["id"], "api-key", 200),
+        (None, None, 401),
+    ]
+
+
+def test_what_gunicorn_says_of_a_request_leaves_out_what_it_asked_for(
+    configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("INFO")
+    logging.getLogger("gunicorn.error").error(
+        "Error handling request %s", "/customers/export?q=Lovelace"
+    )
+    (line,) = lines(capsys)
+    assert line["event"] == "Error handling request /customers/export"
+
+
+def test_a_command_has_a_line(
+    app: Flask, clean: None, configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("INFO")
+    new = ("create-admin", "--email", "ada@household.example", "--password")
+    assert app.test_cli_runner().invoke(args=["forget-expired"]).exit_code == 0
+    assert app.test_cli_runner().invoke(args=[*new, "short"]).exit_code == 1
+    told = [(each["command"], each["outcome"], each["ms"] > 0) for each in lines(capsys)]
+    assert told == [("forget-expired", "done", True), ("create-admin", "failed", True)]
