@@ -121,10 +121,10 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Take a dead worker out of the gauges that speak of living ones."""
-    from prometheus_client import multiprocess  # reads the environment set above
+    """Keep what a dead worker counted, and take it out of the gauges that speak of living ones."""
+    from app.web import buried  # prometheus_client reads the environment set above
 
-    multiprocess.mark_process_dead(worker.pid)
+    buried.bury(worker.pid, Path(os.environ[METRICS]))
 
 
 def on_exit(_server: Arbiter) -> None:

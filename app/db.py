@@ -34,6 +34,7 @@ from app import config, connections, driver
 from app.config import Settings
 from app.errors import DomainError
 from app.insertion import New, statements
+from app.pool import MeasuredPool
 
 log = logging.getLogger(__name__)
 
@@ -202,17 +203,18 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "isolation_level": "AUTOCOMMIT",
+        "poolclass": MeasuredPool,
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
         "hide_parameters": True,
-        "pool_timeout": settings.database_pool_timeout,
         "pool_use_lifo": True,
         "pool_reset_on_return": None,  # see _roll_back_what_is_open
         "connect_args": connections.arguments(settings),
     }
     db.init_app(app)
-    if settings.database_behind_pgbouncer:
-        with app.app_context():
+    with app.app_context():
+        cast(MeasuredPool, db.engine.pool).wait_at_most(settings.database_pool_timeout)
+        if settings.database_behind_pgbouncer:
             event.listen(db.engine, "connect", connections.speak_utc)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 from app.db import append
 from app.models import AuditEvent
 from app.models.base import Identified, bare
+from app.services import counted
 from app.services.actor import Actor
 from app.services.listing import Listing
 from app.services.pages import Page
@@ -31,7 +32,7 @@ TRAIL = Listing(
 def record(actor: Actor, action: str, subject: Identified | Actor, **details: object) -> None:
     """Add one event to the transaction at work. `details` must never carry a secret.
 
-    Of a deed that is about no one record, whoever did it is the subject.
+    Of a deed that is about no one record, whoever did it is the subject. It is counted as well.
     """
     append(
         bare(
@@ -46,6 +47,7 @@ def record(actor: Actor, action: str, subject: Identified | Actor, **details: ob
             details=details,
         )
     )
+    counted.deed(action, details.get("by"))
 
 
 def search(

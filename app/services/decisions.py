@@ -17,7 +17,7 @@ from app.models import (
 )
 from app.models.base import now
 from app.rules import risk
-from app.services import audit, ledger, notices
+from app.services import audit, counted, ledger, notices
 from app.services.access import find_loan, lock_borrower, lock_loan_and_customer
 from app.services.actor import Actor
 from app.services.credit import must_fit_the_limit
@@ -122,7 +122,8 @@ def flag_beside(loan: Loan, reason: str | None) -> None:
     """Add a person's flag to a loan that is FLAGGED, within the transaction at work."""
     if reason is None:
         raise ReasonRequired
-    append(FraudFlag(loan_id=loan.id, rule="manual", reason=reason, severity=Severity.HIGH))
+    append(FraudFlag(loan_id=loan.id, rule=counted.MANUAL, reason=reason, severity=Severity.HIGH))
+    counted.findings((counted.MANUAL,))
     _show_flags(loan)
 
 

@@ -14,7 +14,7 @@ from app.models.base import now
 from app.models.loan import EDITABLE
 from app.rules import fraud
 from app.rules.fraud import RULES, Facts, Finding
-from app.services import audit, facts, notices
+from app.services import audit, counted, facts, notices
 from app.services.access import with_customer, with_flags
 from app.services.actor import Actor
 from app.services.facts import Known
@@ -149,6 +149,7 @@ def _add_flags(loan: Loan, findings: Iterable[Finding]) -> None:
     ]
     if flags:
         append(*flags)
+        counted.findings(flag.rule for flag in flags)
         loan.updated_at = now()
         set_committed_value(loan, "fraud_flags", [*loan.fraud_flags, *flags])
 

@@ -15,11 +15,12 @@ from sqlalchemy import ColumnElement, case, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app import config
-from app.db import db, transaction
+from app.db import after_commit, db, transaction
 from app.errors import TooMany
 from app.models import LoginFailures
 from app.models.base import now
 from app.services import digests, known_places
+from app.services.counted import TOO_MANY, WRONG
 
 # Guesses from all places together from which nobody ever logged in with that e-mail, in shares of
 # one place: one stranger alone must not use up what others need.
@@ -121,6 +122,7 @@ def _add(guesses: Guesses) -> bool:
         },
         where=ends_at <= at + _window(),
     ).returning(LoginFailures.failures)
+    after_commit(WRONG.inc)
     return len(db.session.scalars(added).all()) == len(guesses)
 
 
@@ -128,6 +130,7 @@ def _judge(free_at: Sequence[datetime]) -> None:
     """Raise TooMany unless a guess is free under each name now."""
     wait = max((each - now() for each in free_at), default=timedelta())
     if wait > timedelta() and config.current().ratelimit_enabled:
+        TOO_MANY.inc()
         raise TooMany(
             "Too many wrong guesses; try again later.", retry_after=ceil(wait.total_seconds())
         )

@@ -52,9 +52,15 @@ def test_without_a_database_every_call_says_so(
         ({}, "10.0.0.7", 403),
         ({"X-Forwarded-For": "127.0.0.1"}, "127.0.0.1", 403),
         ({"Forwarded": "for=127.0.0.1"}, "127.0.0.1", 403),
+        ({"X-Real-IP": "127.0.0.1"}, "127.0.0.1", 403),
+        ({"Via": "1.1 proxy"}, "127.0.0.1", 403),
+        ({"X-Forwarded-Host": "loans.example"}, "127.0.0.1", 403),
+        ({"X-Forwarded-For": "127.0.0.1"}, "10.0.0.7", 403),
         ({"Authorization": "Bearer the-token"}, "10.0.0.7", 200),
         ({"Authorization": "Bearer the-tokem"}, "10.0.0.7", 403),
         ({"Authorization": "Bearer "}, "10.0.0.7", 403),
+        ({"Authorization": "Basic the-token"}, "10.0.0.7", 403),
+        ({"Authorization": "Bearer the-token", "Via": "1.1 proxy"}, "127.0.0.1", 200),
     ],
 )
 def test_metrics_are_for_the_token_or_this_machine(

@@ -1,0 +1,70 @@
+"""The pool of connections, measured: how many there may be, how many are lent, who had to wait."""
+
+from time import perf_counter
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Summary
+from sqlalchemy import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.queue import Empty, Queue
+
+SIZE = Gauge(
+    "loans_database_pool_size",
+    "Connections to PostgreSQL that all worker processes may have.",
+    multiprocess_mode="livesum",
+)
+IN_USE = Gauge(
+    "loans_database_pool_in_use",
+    "Connections to PostgreSQL that are lent to a request, or to work beside requests.",
+    multiprocess_mode="livesum",
+)
+WAITED = Summary(
+    "loans_database_pool_wait_seconds", "Waits for a connection while all of a process were lent."
+)
+TIMEOUTS = Counter(
+    "loans_database_pool_timeouts", "Waits for a connection that took too long, and were given up."
+)
+
+
+class _Waited(Queue[ConnectionPoolEntry]):
+    """Measures who finds it empty, and may wait; all others it costs a look."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:
+        if not block or self.qsize():
+            return super().get(block, timeout)
+        began_at = perf_counter()
+        try:
+            return super().get(block, timeout)
+        except Empty:
+            TIMEOUTS.inc()
+            raise
+        finally:
+            WAITED.observe(perf_counter() - began_at)
+
+
+class MeasuredPool(QueuePool):
+    """SQLAlchemy's, with figures; what it lends it may be asked for within asking for it."""
+
+    _queue_class = _Waited
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lent: set[ConnectionPoolEntry] = set()
+        SIZE.set(self.size())
+
+    def wait_at_most(self, seconds: float) -> None:
+        """For a connection; on the way here Flask-SQLAlchemy drops all but the whole seconds."""
+        self._timeout = seconds
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        entry = super()._do_get()
+        if entry not in self._lent:
+            self._lent.add(entry)
+            IN_USE.inc()
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if record in self._lent:
+            self._lent.discard(record)
+            IN_USE.dec()
+        super()._do_return_conn(record)
