@@ -24,7 +24,7 @@ AT_MOST = {
     "/": 1,
     "/healthz": 0,
     "/ping": 1,
-    "/metrics": 0,
+    "/metrics": 2,
     "/openapi.json": 0,
     "/swagger/": 0,
     "/swagger/assets/<path:name>": 0,

@@ -26,6 +26,7 @@ from app.models.notice import FlagNotice
 from app.models.payment import Payment, PaymentSource, PaymentStatus
 from app.models.search import SearchChange, SearchTally
 from app.models.tally import Tally, TallyChange, TallyFold
+from app.models.task_run import TaskRun
 from app.models.user import ApiKey, KnownPlace, LoginFailures, LoginSession, Role, SigningKey, User
 
 __all__ = [
@@ -69,5 +70,6 @@ __all__ = [
     "Tally",
     "TallyChange",
     "TallyFold",
+    "TaskRun",
     "User",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ScalarSelect, func, or_, select, update
 
 from app import mail
 from app.background import Background
@@ -34,6 +34,7 @@ SINCE: Mapping[LoanStatus, str] = {
     LoanStatus.ACTIVE: "disbursed",
     LoanStatus.PAID: "paid back",
 }
+_UNSENT = FlagNotice.sent_at.is_(None)
 log = logging.getLogger(__name__)
 
 
@@ -116,12 +117,31 @@ def deliver(is_over: Callable[[], bool] = lambda: False) -> int:
     return sent
 
 
+def number_waiting() -> ScalarSelect[int]:
+    """How many notices are to be sent."""
+    waiting = select(func.count()).select_from(FlagNotice)
+    return waiting.where(_UNSENT, FlagNotice.attempts < MOST_ATTEMPTS).scalar_subquery()
+
+
+def number_given_up() -> ScalarSelect[int]:
+    """How many were refused too often."""
+    given_up = select(func.count()).select_from(FlagNotice)
+    return given_up.where(_UNSENT, FlagNotice.attempts >= MOST_ATTEMPTS).scalar_subquery()
+
+
+def longest_wait() -> ScalarSelect[float]:
+    """How many seconds the oldest that is to be sent has waited by now; 0 where none waits."""
+    seconds = func.extract("epoch", func.clock_timestamp() - func.min(FlagNotice.created_at))
+    waiting = select(func.coalesce(seconds, 0)).select_from(FlagNotice)
+    return waiting.where(_UNSENT, FlagNotice.attempts < MOST_ATTEMPTS).scalar_subquery()
+
+
 def _claim() -> _Mail | None:
     """The oldest notice that is due, for this sender alone; no connection is held afterwards."""
     due = (
         select(FlagNotice.loan_id)
         .where(
-            FlagNotice.sent_at.is_(None),
+            _UNSENT,
             FlagNotice.attempts < MOST_ATTEMPTS,
             or_(FlagNotice.claimed_until.is_(None), FlagNotice.claimed_until < func.now()),
         )

@@ -14,7 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app import queue
 from app.errors import Unavailable
 from app.queue import broker
-from app.services import expiry, notices, search, tallies
+from app.services import expiry, jobs, notices, search, tallies
+from app.services.jobs import Outcome
 from app.tasks import processes
 from app.tasks.processes import Ending
 
@@ -81,7 +82,7 @@ def make_celery(app: Flask) -> Celery:
 
 
 def _told(app: Flask, do: Callable[..., None]) -> Callable[..., None]:
-    """The task in the app's context, with a line in the log for what came of it.
+    """The task in the app's context; what comes of it is written down, and a line in the log.
 
     A failure ends there: nobody waits for an outcome, and what is left undone is swept up, or is
     due again soon.
@@ -92,20 +93,24 @@ def _told(app: Flask, do: Callable[..., None]) -> Callable[..., None]:
         told = {"task": do.__name__, **({"of": words} if words else {})}
         began_at = perf_counter()
 
-        def came_to(outcome: str) -> dict[str, object]:
+        def came_to(outcome: Outcome) -> dict[str, object]:
             ms = round((perf_counter() - began_at) * 1000, 1)
             return {**told, "outcome": outcome, "ms": ms}
 
         with app.app_context():
             g.task_id = current_task.request.id
+            outcome: Outcome = "done"
             try:
                 do(*words)
             except (Unavailable, PoolTimeout, broker.Away) as error:
-                log.warning("task", extra={**came_to("put off"), "cause": str(error)})
+                outcome = "put off"
+                log.warning("task", extra={**came_to(outcome), "cause": str(error)})
             except Exception:
-                log.exception("task", extra=came_to("failed"))
+                outcome = "failed"
+                log.exception("task", extra=came_to(outcome))
             else:
-                log.info("task", extra=came_to("done"))
+                log.info("task", extra=came_to(outcome))
+            jobs.note(do.__name__, outcome, perf_counter() - began_at)
 
     return run
 

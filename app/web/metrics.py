@@ -23,7 +23,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from app import config
 from app.errors import Forbidden
-from app.web import buried
+from app.web import buried, jobs
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -50,12 +50,16 @@ def init_app(app: Flask) -> None:
 
 
 def exposition(asked: Request) -> Response:
-    """The figures of every worker, in Prometheus's text format. Raises Forbidden."""
+    """The figures of every worker, in Prometheus's text format. Raises Forbidden.
+
+    They begin with what was counted in memory, and end with what PostgreSQL tells.
+    """
     settings = config.current()
     if not _may_read(asked, settings.metrics_token):
         raise Forbidden("Send the metrics token as bearer, or ask from this machine.")
     counted = _counted(settings.prometheus_multiproc_dir)
-    return Response(counted, content_type=CONTENT_TYPE_LATEST)
+    told = generate_latest(jobs.registry())
+    return Response(counted + told, content_type=CONTENT_TYPE_LATEST)
 
 
 def _counted(folder: str) -> bytes:

@@ -14,7 +14,7 @@ from app.local.processes import wait_until
 from tests.factories import LOAN, Caller
 from tests.serving import Service, served
 
-WORKERS, CLIENTS, ROUNDS = 4, 8, 40
+WORKERS, CLIENTS, ROUNDS = 4, 8, 28
 SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)", re.ASCII)
 LABEL = re.compile(r'(\w+)="([^"]*)"', re.ASCII)
 PATIENCE = 30
@@ -88,9 +88,10 @@ def test_four_workers_counted_what_the_clients_did_whoever_died_meanwhile(
         assert len(answered) >= 8
         assert requests_counted(scraped(service)) == answered
         for ended_by in (signal.SIGKILL, signal.SIGTERM):
-            for worker in service.workers():
+            former = service.workers()
+            for worker in former:
                 os.kill(worker, ended_by)
-                assert wait_until(lambda w=worker: not psutil.pid_exists(w), PATIENCE)
+            assert wait_until(lambda gone=former: not any(map(psutil.pid_exists, gone)), PATIENCE)
             assert wait_until(lambda: len(service.workers()) == WORKERS, PATIENCE)
             answered += load(service, admin, loan)
             text = scraped(service)

@@ -11,7 +11,7 @@ from app.services.imports import chunks
 from app.services.imports.chunks import Judge, Line
 from app.services.imports.receiving import Staged, accept, forget, forget_abandoned, stage
 from app.services.imports.sight import REFUSED, find, refused_lines, search
-from app.services.imports.working import carry_on, unattended
+from app.services.imports.working import carry_on, longest_wait, unattended
 
 __all__ = [
     "REFUSED",
@@ -24,6 +24,7 @@ __all__ = [
     "forget",
     "forget_abandoned",
     "init_app",
+    "longest_wait",
     "refused_lines",
     "search",
     "stage",

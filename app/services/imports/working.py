@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, func, or_, select, update
 
 from app.db import db, transaction
 from app.errors import Contended, DatabaseBusy, ExternalIdTaken, Unavailable
@@ -46,6 +46,17 @@ def unattended() -> list[UUID]:
     """
     waiting = select(ImportPart.import_id).join(CustomerImport).where(*_free())
     return [*db.session.scalars(waiting.order_by(CustomerImport.created_at))]
+
+
+def longest_wait() -> ScalarSelect[float]:
+    """How many seconds some part has waited by now; 0 where none waits.
+
+    Since its import was accepted or last begun, or since whoever had it was last heard of.
+    """
+    since = func.min(func.greatest(ImportPart.leased_until, CustomerImport.updated_at))
+    seconds = func.extract("epoch", func.clock_timestamp() - since)
+    waiting = select(func.coalesce(seconds, 0)).select_from(ImportPart).join(CustomerImport)
+    return waiting.where(*_free()).scalar_subquery()
 
 
 def _free() -> tuple[ColumnElement[bool], ...]:
