@@ -20,7 +20,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Imported here, because the launcher in app.local must not pay for them.
     from flask import Flask
 
-    from app import cache, cli, config, console, db, queue
+    from app import cache, cli, config, console, db, queue, telemetry
     from app.routes import blueprints
     from app.schemas.imports import judged
     from app.services import exports, imports, notices, tallies
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["default"] = Ref
-    for part in (db, cache, queue, tokens, logs, headers, cors, proxies, exports):
+    for part in (telemetry, db, cache, queue, tokens, logs, headers, cors, proxies, exports):
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)

@@ -25,7 +25,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What the other programs of the container read: gunicorn, and libpq its password.
 READ_BY_OTHERS = {"PORT", "WEB_CONCURRENCY", "PGPASSWORD"}
 # A container has nothing to debug, and gunicorn makes the folder its workers count in.
-NOT_FOR_CONTAINERS = {"DEBUG", "PROMETHEUS_MULTIPROC_DIR"}
+NOT_FOR_CONTAINERS = {"DEBUG", "PROFILE", "PROMETHEUS_MULTIPROC_DIR"}
 SECRETS = {"SECRET_KEY": "s" * 32, "POSTGRES_PASSWORD": "p@ss/w:rd"}
 
 

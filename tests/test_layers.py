@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "background": set(),
     "errors": set(),
     "masks": set(),
+    "telemetry": {"telemetry", "config", "driver", "masks"},
     "config": {"config", "rules"},
 }
 MODULES = sorted(APP.rglob("*.py"))

@@ -98,6 +98,10 @@ class Settings:
     console_idle_minutes: int
     metrics_token: str
     prometheus_multiproc_dir: str
+    sentry_dsn: str
+    otel_exporter_otlp_endpoint: str
+    otel_traces_sampler_arg: float
+    profile: bool
     cache_enabled: bool
     fraud: Mapping[str, Limit]
     public_email_providers: frozenset[str]
@@ -174,6 +178,7 @@ def _dangers(settings: Settings) -> list[str]:
             settings.argon2_memory_kib < ARGON2_MEMORY_LEAST or settings.argon2_time_cost < 2
         ),
         "DEBUG: shows strangers the inside of the service.": settings.debug,
+        "PROFILE: writes down every request, and slows it.": settings.profile,
         "CORS_ORIGINS: a wildcard lets any site use a visitor's session.": any(
             "*" in origin for origin in settings.cors_origins
         ),

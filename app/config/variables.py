@@ -227,6 +227,12 @@ class _Variables(Schema):
     console_idle_minutes = _whole(30, 5, 720)
     metrics_token = fields.String(load_default="")
     prometheus_multiproc_dir = fields.String(load_default="")
+    sentry_dsn = fields.String(load_default="", validate=Regexp(r"https?://\w+@[^@\s]+/\d+\Z"))
+    otel_exporter_otlp_endpoint = fields.String(
+        load_default="", validate=Regexp(r"https?://[^\s?#]+\Z")
+    )
+    otel_traces_sampler_arg = fields.Float(load_default=1.0, validate=Range(0, 1))
+    profile = fields.Boolean(load_default=False)
     cache_enabled = fields.Boolean(load_default=True)
     public_email_providers = _Domains(load_default=frozenset(PUBLIC_EMAIL_PROVIDERS.split(",")))
     auto_approve_below = _Figure(r"[0-9]{1,12}(\.[0-9]{1,2})?", load_default=None)

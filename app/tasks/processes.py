@@ -59,6 +59,10 @@ def follow(app: Flask, ending: Ending) -> None:
         with app.app_context():
             db.disown()
 
+    def send_traces(**_: object) -> None:
+        if traces := app.extensions.get("traces"):
+            traces.force_flush()
+
     def live(**_: object) -> None:
         if settings.celery_pulse_file:
             Path(settings.celery_pulse_file).touch()
@@ -72,6 +76,7 @@ def follow(app: Flask, ending: Ending) -> None:
     signals.setup_logging.connect(_leave_the_log, weak=False)
     signals.worker_init.connect(_leave_what_is_loaded, weak=False)
     signals.worker_process_init.connect(start_afresh, weak=False)
+    signals.worker_process_shutdown.connect(send_traces, weak=False)
     signals.worker_shutting_down.connect(ending.begin, weak=False)
     signals.heartbeat_sent.connect(live, weak=False)
     signals.beat_init.connect(follow_beat, weak=False)

@@ -22,8 +22,12 @@ from app.masks import masked
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = logging.getLogger(__name__)
 _root = logging.getLogger("app")
+IDS = ("request_id", "task_id", "trace_id")
 # Others' own, for what is amiss with them: all else has a line of ours.
-BESIDE = ("celery", "gunicorn.error", "kombu", "multiprocessing")
+BESIDE = (
+    *("celery", "gunicorn.error", "kombu", "multiprocessing"),
+    *("opentelemetry", "sentry_sdk", "urllib3"),
+)
 
 
 class Lines(logging.StreamHandler[TextIO]):
@@ -81,7 +85,7 @@ def _write_request(response: Response) -> None:
 
 def _origin() -> dict[str, Any]:
     """On whose behalf: which request or task, and which user or key, if one was recognized."""
-    told = {name: g.get(name) for name in ("request_id", "task_id") if name in g}
+    told = {name: g.get(name) for name in IDS if name in g}
     if actor := g.get("actor"):
         told |= {"actor": actor.id, "actor_kind": actor.kind}
     return told

@@ -1,0 +1,1 @@
+"""What leaves the service about itself, received by servers of the tests' own."""
