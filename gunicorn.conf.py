@@ -1,14 +1,18 @@
 """How gunicorn serves the app, on a laptop and in the image; the environment overrides each."""
 
 import gc
+import json
+import logging
 import os
 import shutil
 import signal
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -59,6 +63,32 @@ graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "25"))
 accesslog = os.environ.get("GUNICORN_ACCESSLOG") or None
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOGLEVEL", "warning")
+
+
+class Line(logging.Formatter):
+    """What the master has to say, as the app's log says it; the app itself it does not load."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            **({"exception": self.formatException(record.exc_info)} if record.exc_info else {}),
+        }
+        return json.dumps(told)
+
+
+class Lines(Logger):
+    """The master's log, and a worker's until it has loaded the app."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(Line())
+
+
+logger_class = Lines
 
 # Signals do all that is needed; the socket would lie in $HOME and have to be guarded.
 control_socket_disable = True

@@ -19,7 +19,7 @@ from tests.servers import fresh_folder
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
 APP = ("--quiet", "-A", "tests.workers.celery_app")
-TOLD = (*APP, "worker", "--without-gossip", "--without-mingle")
+TOLD = ("worker", "--without-gossip", "--without-mingle")
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,16 @@ class Worker:
 
 
 @contextmanager
-def working(environ: Mapping[str, str], *flags: str) -> Iterator[Worker]:
-    """A worker that is ready, until the block ends.
+def working(
+    environ: Mapping[str, str], *flags: str, app: str = "tests.workers.celery_app"
+) -> Iterator[Worker]:
+    """A worker that is ready, until the block ends, of an app that only pretends or of another.
 
     Call it from the main thread: its processes end with the thread that started them.
     """
     with fresh_folder() as folder, (folder / "log").open("wb") as output:
         child = Child(
-            [sys.executable, "-m", "celery", *TOLD, *flags],
+            [sys.executable, "-m", "celery", "--quiet", "-A", app, *TOLD, *flags],
             death_signal=signal.SIGQUIT,
             env={**os.environ, **environ, "LOG_LEVEL": "INFO"},
             cwd=ROOT,
