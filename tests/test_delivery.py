@@ -146,15 +146,17 @@ def test_the_build_context_holds_what_the_dockerfile_copies_and_nothing_unnamed(
     assert [path for path in copied if not (ROOT / path).exists()] == []
 
 
-def test_compose_publishes_the_web_port_alone_and_on_loopback() -> None:
+def test_compose_publishes_the_web_port_and_grafanas_alone_and_on_loopback() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "web": ["127.0.0.1:${PORT:-8000}:8000"]
+        "web": ["127.0.0.1:${PORT:-8000}:8000"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
     }
 
 
 def test_only_who_serves_or_mails_is_on_a_network_that_leads_anywhere() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert {name for name, each in SERVICES.items() if each["networks"] != ["inside"]} == {
+        "grafana",  # to be reached
         "web",
         "worker",
     }
@@ -228,8 +230,8 @@ def test_the_database_lives_in_a_named_volume() -> None:
 
 def test_every_image_that_is_not_built_here_has_a_version() -> None:
     images = [service["image"] for service in SERVICES.values() if "build" not in service]
-    assert len(images) == 2
-    assert [image for image in images if not re.search(r":\d[\w.-]*$", image)] == []
+    assert len(images) == 4
+    assert [image for image in images if not re.search(r":v?\d[\w.-]*$", image)] == []
 
 
 def test_no_secret_has_a_default() -> None:
