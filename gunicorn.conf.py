@@ -150,11 +150,17 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
             background.close(within=seconds)
 
 
-def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Keep what a dead worker counted, and take it out of the gauges that speak of living ones."""
-    from app.web import buried  # prometheus_client reads the environment set above
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Keep what a dead worker counted, and take it out of the gauges that speak of living ones.
 
-    buried.bury(worker.pid, Path(os.environ[METRICS]))
+    Whatever goes wrong with that, the master lives on.
+    """
+    try:
+        from app.web import buried  # prometheus_client reads the environment set above
+
+        buried.bury(worker.pid, Path(os.environ[METRICS]))
+    except Exception:
+        server.log.exception("what a dead worker counted was not kept")
 
 
 def on_exit(_server: Arbiter) -> None:

@@ -15,8 +15,8 @@ from prometheus_client.multiprocess import mark_process_dead
 
 KINDS = ("counter", "histogram", "summary")
 NOBODY = 0  # no process's id
-# Of a file that is not whole: its worker died as it made or wrote it.
-UNREADABLE = (OSError, RuntimeError, ValueError, struct.error)
+# Of a file that is not whole: its worker died as it made it.
+TORN = (RuntimeError, ValueError, struct.error)
 
 
 @contextmanager
@@ -30,14 +30,15 @@ def unmoved(folder: Path, *, by_others: bool = True) -> Iterator[None]:
 def bury(pid: int, folder: Path) -> None:
     """Keep what a dead worker counted, and forget what it said of its own present.
 
-    What cannot be read is left where it is. It fails nobody: gunicorn's master asks for it.
+    What cannot be read is lost, or nobody could read the others.
     """
     mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
-    with suppress(*UNREADABLE), unmoved(folder, by_others=False):
+    with unmoved(folder, by_others=False):
         for kind in KINDS:
             counted = folder / f"{kind}_{pid}.db"
             if counted.exists():
-                _add(counted, folder / f"{kind}_{NOBODY}.db")
+                with suppress(*TORN):
+                    _add(counted, folder / f"{kind}_{NOBODY}.db")
                 counted.unlink()
 
 

@@ -14,6 +14,7 @@ from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
 from tests.mutants.search import SEARCH
 from tests.mutants.second_factors import SECOND_FACTORS
+from tests.mutants.seen import SEEN
 from tests.mutants.signing_in import SIGNING_IN
 from tests.mutants.tallies import TALLIES
 from tests.mutants.workers import WORKERS
@@ -31,6 +32,7 @@ MUTANTS = (
     *MONEY,
     *NOTICES,
     *SEARCH,
+    *SEEN,
     *SECOND_FACTORS,
     *SIGNING_IN,
     *TALLIES,

@@ -49,7 +49,7 @@ NOTICES = (
     Mutant(
         "notices: what is sent is not sent again",
         NOTICES_PY,
-        "            FlagNotice.sent_at.is_(None),\n",
+        "            _UNSENT,\n",
         "",
         f"{TESTS} -k flagged_again",
     ),

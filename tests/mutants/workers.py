@@ -185,7 +185,7 @@ WORKERS = (
     Mutant(
         "workers: what fails says nothing that is anybody's",
         TASKS,
-        '                log.exception("task", extra=came_to("failed"))\n',
+        '                log.exception("task", extra=came_to(outcome))\n',
         "                raise\n",
         f"{TASKED} -k fails",
     ),
