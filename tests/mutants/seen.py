@@ -72,6 +72,13 @@ SEEN = (
         f"{LAID} -k whole",
     ),
     Mutant(
+        "metrics: the master lives on whatever a dead worker left",
+        "gunicorn.conf.py",
+        "    except Exception:\n        server.log",
+        "    except KeyError:\n        server.log",
+        "tests/local/test_gunicorn_conf.py -k metrics_folder",
+    ),
+    Mutant(
         "metrics: nobody is buried while somebody reads",
         BURIED,
         "fcntl.LOCK_SH if by_others else fcntl.LOCK_EX",
