@@ -85,8 +85,9 @@ def _write_request(response: Response) -> None:
 
 def _origin() -> dict[str, Any]:
     """On whose behalf: which request or task, and which user or key, if one was recognized."""
-    told = {name: g.get(name) for name in IDS if name in g}
-    if actor := g.get("actor"):
+    kept = vars(g)  # once: each look at `g` goes through a proxy
+    told = {name: kept[name] for name in IDS if name in kept}
+    if actor := kept.get("actor"):
         told |= {"actor": actor.id, "actor_kind": actor.kind}
     return told
 
