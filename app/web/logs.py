@@ -94,8 +94,7 @@ def _origin() -> dict[str, Any]:
 
 def _as_json(event: Any, **_: Any) -> str:
     """In ASCII, with all else escaped: nothing steers a terminal, or looks like another line."""
-    written = json.dumps(_impersonal(event), default=_as_text, separators=(",", ":"))
-    return written.replace("\x7f", "\\u007f")
+    return json.dumps(_impersonal(event), default=_as_text, separators=(",", ":"))
 
 
 def _impersonal(told: Any) -> Any:
