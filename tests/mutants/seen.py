@@ -32,8 +32,8 @@ SEEN = (
     Mutant(
         "log: nothing steers a terminal",
         LOGS,
-        '    return written.replace("\\x7f", "\\\\u007f")\n',
-        "    return written\n",
+        "default=_as_text, separators",
+        "default=_as_text, ensure_ascii=False, separators",
         f"{LOGGED} -k terminal",
     ),
     Mutant(
