@@ -4,16 +4,17 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.console.layout import options, render
 from app.console.page import go, page
 from app.console.told import tell
 from app.errors import Invalid
-from app.schemas.common import ListFilter
-from app.schemas.console import ApiKeyForm
-from app.services import api_keys, names
+from app.schemas.common import ListFilter, Query
+from app.schemas.console import ApiKeyForm, ApiKeyLineOut
+from app.services import api_keys, exports, names
 from app.services.actor import Actor
+from app.web import streamed
 
 bp = Blueprint("keys", __name__, url_prefix="/api-keys")
 
@@ -41,6 +42,13 @@ def create(actor: Actor, form: dict[str, Any]) -> str:
         if form["expires_at"] <= datetime.now(UTC):
             raise Invalid({"expires_on": ["Must not be over."]})
     return render("key.html", made=api_keys.create(actor, **form))
+
+
+@bp.get("/export")
+@page(query=Query)
+def export(actor: Actor, query: dict[str, Any]) -> Response:
+    """Save all keys that still exist, without the keys themselves, as CSV."""
+    return streamed.download(request, exports.of_api_keys(actor, **query), ApiKeyLineOut, None)
 
 
 @bp.post("/<uuid:key_id>/revoke")

@@ -3,21 +3,22 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.console.layout import options, render
 from app.console.page import go, page
 from app.console.told import tell
-from app.schemas.auth import UserFilter
+from app.schemas.auth import UserFilter, UserListFilter, UserOut
 from app.schemas.console import UserEditForm, UserForm
-from app.services import second_factors, users
+from app.services import exports, second_factors, users
 from app.services.actor import Actor
+from app.web import streamed
 
 bp = Blueprint("people", __name__, url_prefix="/users")
 
 
 @bp.get("/")
-@page(query=UserFilter)
+@page(query=UserListFilter)
 def index(actor: Actor, query: dict[str, Any]) -> str:
     """List the users."""
     found = users.search(actor, **query)
@@ -31,6 +32,13 @@ def create(actor: Actor, form: dict[str, Any]) -> Response:
     user = users.register(actor, **form)
     tell(f"{user.email} has been added as {user.role}.")
     return go("console.people.index")
+
+
+@bp.get("/export")
+@page(query=UserFilter)
+def export(actor: Actor, query: dict[str, Any]) -> Response:
+    """Save all users that the list has, in its order, as CSV."""
+    return streamed.download(request, exports.of_users(actor, **query), UserOut, None)
 
 
 @bp.get("/<uuid:user_id>")

@@ -37,7 +37,7 @@ from app.schemas.auth import (
     TotpEndIn,
     TotpIn,
     TotpOut,
-    UserFilter,
+    UserListFilter,
     UserOut,
     UserPatchIn,
 )
@@ -101,7 +101,7 @@ def logout(actor: Actor) -> None:
 
 
 @bp.get("/users")
-@endpoint(query=UserFilter, returns=UserOut, raises=(AdminOnly,))
+@endpoint(query=UserListFilter, returns=UserOut, raises=(AdminOnly,))
 def index_users(actor: Actor, query: dict[str, Any]) -> object:
     """List the users."""
     return users.search(actor, **query)

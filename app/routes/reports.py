@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint
 
 from app.errors import AdminOnly
-from app.schemas.reports import AuditEventOut, AuditFilter, PortfolioFilter, PortfolioOut
+from app.schemas.reports import AuditEventOut, AuditListFilter, PortfolioFilter, PortfolioOut
 from app.services import audit, reports
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
@@ -48,7 +48,7 @@ def portfolio(actor: Actor, query: dict[str, Any]) -> object:
 
 
 @bp.get("/audit")
-@endpoint(query=AuditFilter, returns=AuditEventOut, raises=(AdminOnly,))
+@endpoint(query=AuditListFilter, returns=AuditEventOut, raises=(AdminOnly,))
 def trail(actor: Actor, query: dict[str, Any]) -> object:
     """Page through who did what to which record, newest first."""
     return audit.search(actor, **query)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from marshmallow import Schema, ValidationError, fields, validates
 
 from app.models import Role
-from app.schemas.common import ListFilter
+from app.schemas.common import ListFilter, Query
 from app.schemas.fields import Choice, Email, Id, Instant, Otp, Secret, Text, Truth
 
 
@@ -44,10 +44,14 @@ class UserOut(Schema):
     last_login_at = Instant(dump_only=True, allow_none=True)
 
 
-class UserFilter(ListFilter):
+class UserFilter(Query):
     role = Choice(*Role)
     is_active = Truth()
     q = Text(100)
+
+
+class UserListFilter(UserFilter, ListFilter):
+    pass
 
 
 class UserPatchIn(Schema):

@@ -7,6 +7,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from app.models import PaymentSource, Role
+from app.schemas.auth import ApiKeyOut
 from app.schemas.common import DayRange, ListFilter, Query
 from app.schemas.customers import CustomerPatchIn
 from app.schemas.fields import (
@@ -14,6 +15,8 @@ from app.schemas.fields import (
     Day,
     Email,
     ExternalId,
+    Id,
+    Instant,
     Money,
     Otp,
     Reference,
@@ -138,3 +141,17 @@ class ApiKeyForm(Schema):
     name = Text(60, required=True)
     role = Choice(Role.OFFICER, Role.APPLICANT, required=True)
     expires_on = Day()
+
+
+class ApiKeyLineOut(ApiKeyOut):
+    """With who made it, as the list of the console has it."""
+
+    created_by = Id(dump_only=True)
+
+
+class HoneypotVisitOut(Schema):
+    id = Id(dump_only=True)
+    at = Instant(dump_only=True)
+    address = fields.String(dump_only=True, allow_none=True)
+    name = fields.String(dump_only=True)
+    user_agent = fields.String(dump_only=True)

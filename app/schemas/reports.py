@@ -63,7 +63,11 @@ class AuditEventOut(Schema):
     details = Anything(dump_only=True)
 
 
-class AuditFilter(ListFilter, DayRange):
+class AuditFilter(DayRange, Query):
     subject_id = Id()
     actor_id = Id()
     action = Text(40)
+
+
+class AuditListFilter(AuditFilter, ListFilter):
+    pass

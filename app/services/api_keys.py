@@ -15,7 +15,8 @@ from app.models.base import now
 from app.services import audit
 from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
-from app.services.pages import Page, newest_first, page_of
+from app.services.pages import Page, page_of
+from app.services.rolls import API_KEYS
 
 PREFIX_LENGTH = 11
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -64,8 +65,8 @@ def create(actor: Actor, *, name: str, role: Role, expires_at: datetime | None =
 def search(actor: Actor, *, page: int, page_size: int, cursor: str | None = None) -> Page[ApiKey]:
     """Page through the keys that still exist, newest first. Admins only."""
     actor.must_be_admin()
-    query = select(ApiKey).where(ApiKey.revoked_at.is_(None))
-    return page_of(query, order=newest_first(ApiKey), page=page, page_size=page_size, cursor=cursor)
+    query = select(ApiKey).where(*API_KEYS.meeting())
+    return page_of(query, order=API_KEYS.order, page=page, page_size=page_size, cursor=cursor)
 
 
 def revoke(actor: Actor, key_id: UUID) -> None:

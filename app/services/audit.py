@@ -1,6 +1,6 @@
 """The audit trail: who did what to which record, written in the transaction that did it."""
 
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -56,17 +56,22 @@ def search(
     page: int,
     page_size: int,
     cursor: str | None = None,
-    subject_id: UUID | None = None,
-    actor_id: UUID | None = None,
-    action: str | None = None,
-    first: date | None = None,
-    last: date | None = None,
+    **filters: Any,
 ) -> Page[Any]:
     """Page through the trail, newest first. Admins only.
 
     Raises Invalid for a cursor of another list.
     """
     actor.must_be_admin()
-    asked = {"subject_id": subject_id, "actor_id": actor_id, "status": action}
-    days = {"first": first, "last": last}
-    return TRAIL.page({**asked, **days}, page=page, page_size=page_size, cursor=cursor)
+    return TRAIL.page(asked(**filters), page=page, page_size=page_size, cursor=cursor)
+
+
+def asked(
+    *,
+    subject_id: UUID | None = None,
+    actor_id: UUID | None = None,
+    action: str | None = None,
+    **days: Any,
+) -> Mapping[str, Any]:
+    """What filters ask TRAIL for; `days` are `first` and `last`."""
+    return {"subject_id": subject_id, "actor_id": actor_id, "status": action, **days}

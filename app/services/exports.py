@@ -20,6 +20,7 @@ from app.errors import ExportsBusy
 from app.services import audit, customers, imports, loans, payments
 from app.services.actor import Actor
 from app.services.records import CUSTOMERS, LOANS, PAYMENTS
+from app.services.rolls import API_KEYS, HONEYPOT_VISITS, USERS
 
 # Threads and connections are there for other requests, too: at most a quarter of the pool.
 AT_ONCE, OF_THE_POOL = 2, 4
@@ -100,6 +101,30 @@ def of_refused_lines(actor: Actor, import_id: UUID) -> Export:
     """All lines that the import has refused so far. Raises StaffOnly, ImportNotFound."""
     asked = {"import_id": imports.find(actor, import_id).id}
     return Export(actor, "import-errors", imports.REFUSED, asked, asked)
+
+
+def of_users(actor: Actor, **filters: Any) -> Export:
+    """All users that the list has with the same filters. Raises AdminOnly."""
+    actor.must_be_admin()
+    return Export(actor, "users", USERS, filters, filters)
+
+
+def of_api_keys(actor: Actor) -> Export:
+    """All keys that still exist, without the keys themselves. Raises AdminOnly."""
+    actor.must_be_admin()
+    return Export(actor, "api_keys", API_KEYS, {}, {})
+
+
+def of_audit(actor: Actor, **filters: Any) -> Export:
+    """All events that the list has with the same filters, this export's too. Raises AdminOnly."""
+    actor.must_be_admin()
+    return Export(actor, "audit", audit.TRAIL, audit.asked(**filters), filters)
+
+
+def of_honeypot_visits(actor: Actor) -> Export:
+    """All attempts at the honeypot that were written down. Raises AdminOnly."""
+    actor.must_be_admin()
+    return Export(actor, "honeypot_visits", HONEYPOT_VISITS, {}, {})
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -13,7 +13,8 @@ from app.models import HoneypotVisit
 from app.models.base import now
 from app.models.honeypot import LONGEST_AGENT, LONGEST_NAME
 from app.services.actor import Actor
-from app.services.pages import Order, Page, page_of
+from app.services.pages import Page, page_of
+from app.services.rolls import HONEYPOT_VISITS
 
 ATTEMPTS = Counter("loans_honeypot_attempts", "Attempts to log in at the honeypot.", ("outcome",))
 # Made now, so that each is there from the start, as 0: a rate needs a beginning.
@@ -41,10 +42,8 @@ def search(
 ) -> Page[HoneypotVisit]:
     """Page through the attempts that were written down, newest first. Admins only."""
     actor.must_be_admin()
-    order = Order((HoneypotVisit.at, HoneypotVisit.id))
-    return page_of(
-        select(HoneypotVisit), order=order, page=page, page_size=page_size, cursor=cursor
-    )
+    query, order = select(HoneypotVisit), HONEYPOT_VISITS.order
+    return page_of(query, order=order, page=page, page_size=page_size, cursor=cursor)
 
 
 def _kept(address: str | None, user_agent: str, name: str) -> bool:

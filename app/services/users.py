@@ -18,7 +18,8 @@ from app.errors import (
 from app.models import LoginSession, Role, User
 from app.services import audit, auth, login_failures, passwords
 from app.services.actor import Actor, Kind
-from app.services.pages import Page, containing, newest_first, page_of
+from app.services.pages import Page, page_of
+from app.services.rolls import USERS
 
 # One number for one purpose: whoever registers first holds it until the first user is committed.
 BOOTSTRAP_LOCK = 7_240_001
@@ -82,21 +83,13 @@ def search(
     *,
     page: int,
     page_size: int,
-    role: Role | None = None,
-    is_active: bool | None = None,
-    q: str | None = None,
     cursor: str | None = None,
+    **filters: Any,
 ) -> Page[User]:
     """Page through the users; `q` is looked for in e-mail and nickname. Admins only."""
     actor.must_be_admin()
-    query = select(User)
-    if role is not None:
-        query = query.where(User.role == role)
-    if is_active is not None:
-        query = query.where(User.is_active == is_active)
-    if q is not None:
-        query = query.where(containing(q, User.email, User.nickname))
-    return page_of(query, order=newest_first(User), page=page, page_size=page_size, cursor=cursor)
+    query = select(User).where(*USERS.meeting(**filters))
+    return page_of(query, order=USERS.order, page=page, page_size=page_size, cursor=cursor)
 
 
 def find(actor: Actor, user_id: UUID, *, lock: bool = False) -> User:

@@ -4,15 +4,29 @@ import csv
 import re
 from html import unescape
 from io import StringIO
+from typing import Any
 
 import pytest
+from flask import Flask
 
+from app.models import Role
 from app.services.exports import AT_ONCE
+from tests.authenticator import confirmed
 from tests.console.desk import Desk
 from tests.credentials import execute
-from tests.factories import Caller
+from tests.factories import Caller, Lender, created
 
 RECORDED = "SELECT actor_id, address, details FROM audit_events WHERE action = :action"
+HIDDEN = "SELECT password_hash, totp_secret, recovery_digests FROM users WHERE id = :id"
+EVENTS = "SELECT count(*) FROM audit_events"
+ADMINS_FILES = {
+    "/users/export": "id,email,nickname,role,is_active,has_totp,created_at,last_login_at",
+    "/api-keys/export": "id,name,prefix,role,created_at,expires_at,last_used_at,created_by",
+    "/audit/export": (
+        "id,at,actor_id,actor_kind,action,subject,subject_id,request_id,address,details"
+    ),
+    "/audit/honeypot/export": "id,at,address,name,user_agent",
+}
 
 
 def link_on(page: str) -> str:
@@ -21,8 +35,20 @@ def link_on(page: str) -> str:
     return unescape(found[1])
 
 
+def lines_of(file: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(file)))
+
+
 def names_in(file: str, column: str = "external_id") -> list[str]:
-    return [row[column] for row in csv.DictReader(StringIO(file))]
+    return [row[column] for row in lines_of(file)]
+
+
+def make_key(admin: Caller, **values: Any) -> dict[str, Any]:
+    return created(admin.post("/auth/api-keys", {"name": "a key", "role": "officer", **values}))
+
+
+def try_the_honeypot(app: Flask, name: str, agent: str = "curl/8") -> None:
+    app.test_client().post("/admin/", data={"username": name}, headers={"User-Agent": agent})
 
 
 @pytest.fixture
@@ -101,3 +127,87 @@ def test_beyond_what_there_is_room_for_one_is_asked_to_come_back(
     for each in taken:
         each.close()
     assert names_in(officers_desk.get("/loans/export").text) == book
+
+
+def test_users_are_saved_with_their_filters(
+    admins_desk: Desk, admin: Caller, lender: Lender
+) -> None:
+    officers = [lender.user(Role.OFFICER).user for _ in range(3)]
+    lender.user(Role.OFFICER, is_active=False)
+    query = "role=officer&is_active=true&q=OFFICER&page_size=1"
+    file = admins_desk.get(link_on(admins_desk.get(f"/users/?{query}").text))
+    assert file.headers["Content-Disposition"] == 'attachment; filename="users.csv"'
+    assert names_in(file.text, "email") == [user.email for user in officers[::-1] if user]
+    actor_id, _, details = execute(admin.app, RECORDED, action="users.exported")
+    assert str(actor_id) == admin.id
+    assert details == {"filters": {"role": "officer", "is_active": True, "q": "…"}}
+
+
+def test_api_keys_are_saved_without_those_that_were_revoked(
+    admins_desk: Desk, admin: Caller
+) -> None:
+    first, revoked, last = (make_key(admin, name=name) for name in ("first", "gone", "last"))
+    assert admin.delete(f"/auth/api-keys/{revoked['id']}").status_code == 204
+    lines = lines_of(admins_desk.get(link_on(admins_desk.get("/api-keys/?page_size=1").text)).text)
+    assert [(line["id"], line["prefix"]) for line in lines] == [
+        (key["id"], key["prefix"]) for key in (last, first)
+    ]
+    assert {line["created_by"] for line in lines} == {admin.id}
+    assert execute(admin.app, RECORDED, action="api_keys.exported")[2] == {"filters": {}}
+
+
+def test_the_audit_trail_is_saved_with_its_filters(admins_desk: Desk, admin: Caller) -> None:
+    customers = [admin.make_customer()["id"] for _ in range(3)]
+    query = f"action=customer.created&actor_id={admin.id}&from=2026-01-01&page_size=1"
+    file = admins_desk.get(link_on(admins_desk.get(f"/audit/?{query}").text)).text
+    assert names_in(file, "subject_id") == customers[::-1]
+    assert names_in(admins_desk.get(f"/audit/export?subject_id={customers[0]}").text, "action") == [
+        "customer.created"
+    ]
+    assert names_in(admins_desk.get("/audit/export?to=2026-01-01").text, "action") == []
+    assert names_in(admins_desk.get("/audit/export").text, "action")[0] == "audit.exported"
+
+
+def test_the_honeypots_visits_are_saved(admins_desk: Desk, admin: Caller) -> None:
+    for name in ("root", "admin"):
+        try_the_honeypot(admin.app, name)
+    file = admins_desk.get(link_on(admins_desk.get("/audit/honeypot?page_size=1").text)).text
+    shown = [(line["address"], line["name"], line["user_agent"]) for line in lines_of(file)]
+    assert shown == [("127.0.0.1", name, "curl/8") for name in ("admin", "root")]
+    recorded = execute(admin.app, RECORDED, action="honeypot_visits.exported")
+    assert str(recorded[0]) == admin.id
+
+
+@pytest.mark.parametrize("path", ADMINS_FILES)
+def test_what_admins_alone_see_they_alone_save(
+    officers_desk: Desk, officer: Caller, path: str
+) -> None:
+    before = execute(officer.app, EVENTS)
+    refused = officers_desk.get(path)
+    assert (refused.status_code, refused.mimetype) == (403, "text/html")
+    assert execute(officer.app, EVENTS) == before
+
+
+def test_no_file_holds_a_secret(admins_desk: Desk, admin: Caller, officer: Caller) -> None:
+    confirmed(officer)
+    key = make_key(admin)["key"]
+    try_the_honeypot(admin.app, "root")
+    hash_, secret, digests = execute(admin.app, HIDDEN, id=officer.id)
+    digest = execute(admin.app, "SELECT digest FROM api_keys")[0]
+    hidden = [hash_, key, *map(str, (secret, digest, *digests))]
+    for path, columns in ADMINS_FILES.items():
+        head, *lines = admins_desk.get(path).text.splitlines()
+        assert head == columns
+        assert len(lines) > 0
+        assert [each for each in hidden if each in "".join(lines)] == []
+    assert "true" in names_in(admins_desk.get("/users/export").text, "has_totp")
+
+
+def test_the_cells_of_admins_files_are_defused_too(admins_desk: Desk, admin: Caller) -> None:
+    admin.patch("/auth/users/me", {"nickname": "=1+1"})
+    make_key(admin, name="@cmd")
+    try_the_honeypot(admin.app, "+1+1", agent="-2+3")
+    assert names_in(admins_desk.get("/users/export").text, "nickname") == ["'=1+1"]
+    assert names_in(admins_desk.get("/api-keys/export").text, "name") == ["'@cmd"]
+    (visit,) = lines_of(admins_desk.get("/audit/honeypot/export").text)
+    assert (visit["name"], visit["user_agent"]) == ("'+1+1", "'-2+3")

@@ -80,14 +80,18 @@ GET    /imports/<uuid:import_id>/errors/export   -                 303     403  
 
 GET    /users/                                   -                 303     403     403   200
 POST   /users/                                   user              401     403     403   303
+GET    /users/export                             -                 303     403     403   200
 GET    /users/<uuid:user_id>                     -                 303     403     404   200
 POST   /users/<uuid:user_id>                     nickname          401     403     403   303
 POST   /users/<uuid:user_id>/second-factor/reset -                 401     403     403   303
 GET    /api-keys/                                -                 303     403     403   200
+GET    /api-keys/export                          -                 303     403     403   200
 POST   /api-keys/                                key               401     403     403   200
 POST   /api-keys/<uuid:key_id>/revoke            -                 401     403     403   303
 GET    /audit/                                   -                 303     403     403   200
+GET    /audit/export                             -                 303     403     403   200
 GET    /audit/honeypot                           -                 303     403     403   200
+GET    /audit/honeypot/export                    -                 303     403     403   200
 """
 HONEYPOT = {
     *(("GET", "/admin/"), ("GET", "/admin/<path:rest>")),

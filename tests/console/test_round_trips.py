@@ -41,10 +41,14 @@ AT_MOST = {
     "/imports/{import}/progress": 2,
     "/imports/{import}/errors/export": 7,
     "/users/": 3,
+    "/users/export": 5,
     "/users/{user}": 2,
     "/api-keys/": 4,
+    "/api-keys/export": 5,
     "/audit/": 3,
+    "/audit/export": 5,
     "/audit/honeypot": 3,
+    "/audit/honeypot/export": 5,
 }
 # Or pieces of pages would lead to their pages.
 AS_HTMX = {"HX-Request": "true"}

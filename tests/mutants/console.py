@@ -15,6 +15,7 @@ HEADERS = "app/web/headers.py"
 NAMES = "app/services/names.py"
 RECENT = "app/services/recent.py"
 UPLOADS = "app/web/uploads.py"
+EXPORTS = "app/services/exports.py"
 
 AT_CONSOLE = (
     Mutant(
@@ -268,6 +269,44 @@ AT_CONSOLE = (
         "urlencode(_asked_but(PAGING))",
         "urlencode([])",
         "tests/console/test_exports.py -k whole_with_its_filters",
+    ),
+    *(
+        Mutant(
+            f"admins alone save the {kind}",
+            EXPORTS,
+            f'    actor.must_be_admin()\n    return Export(actor, "{kind}"',
+            f'    return Export(actor, "{kind}"',
+            "tests/console/test_exports.py -k they_alone_save",
+        )
+        for kind in ("users", "api_keys", "audit", "honeypot_visits")
+    ),
+    Mutant(
+        "a file of users has what their list has",
+        EXPORTS,
+        "USERS, filters, filters",
+        "USERS, {}, filters",
+        "tests/console/test_exports.py -k users_are_saved",
+    ),
+    Mutant(
+        "a file of events has what their list has",
+        EXPORTS,
+        "audit.asked(**filters)",
+        "audit.asked()",
+        "tests/console/test_exports.py -k trail_is_saved",
+    ),
+    Mutant(
+        "no file holds the hash of a password",
+        "app/services/rolls.py",
+        "User.nickname, User.role",
+        'User.password_hash.label("nickname"), User.role',
+        "tests/console/test_exports.py -k holds_a_secret",
+    ),
+    Mutant(
+        "keys that were revoked are no longer listed",
+        "app/services/rolls.py",
+        "[ApiKey.revoked_at.is_(None)]",
+        "[]",
+        "tests/console/test_exports.py -k were_revoked",
     ),
     Mutant(
         "a file is read for who has a token",

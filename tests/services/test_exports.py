@@ -12,7 +12,14 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.db import snapshot
-from app.errors import Contended, DatabaseAway, ExportsBusy, ImportNotFound, StaffOnly
+from app.errors import (
+    AdminOnly,
+    Contended,
+    DatabaseAway,
+    ExportsBusy,
+    ImportNotFound,
+    StaffOnly,
+)
 from app.models import Role
 from app.reading import Reading
 from app.services import audit, exports
@@ -25,6 +32,12 @@ from tests.importing import accepted, carry_on
 
 Connection = psycopg.Connection[Any]
 MAKING = (exports.of_customers, exports.of_loans, exports.of_payments)
+FOR_ADMINS = (
+    exports.of_users,
+    exports.of_api_keys,
+    exports.of_audit,
+    exports.of_honeypot_visits,
+)
 
 
 @pytest.fixture
@@ -171,6 +184,14 @@ def test_staff_alone_export(make: Callable[[Actor], Export]) -> None:
         make(Actor(id=CONSOLE.id, role=role))
 
 
+@pytest.mark.parametrize("make", FOR_ADMINS)
+def test_what_is_about_the_service_itself_is_for_admins(make: Callable[[Actor], Export]) -> None:
+    for role in (Role.APPLICANT, Role.OFFICER):
+        with pytest.raises(AdminOnly):
+            make(Actor(id=CONSOLE.id, role=role))
+    make(CONSOLE)
+
+
 @pytest.mark.usefixtures("context")
 def test_a_count_is_what_is_exported(admin: Caller) -> None:
     for number in range(5):
@@ -187,6 +208,17 @@ def test_a_count_is_what_is_exported(admin: Caller) -> None:
         asked = loans(**filters)
         with asked.opened() as batches:
             assert sum(map(len, batches)) == asked.count() == number, filters
+
+
+@pytest.mark.usefixtures("context")
+def test_what_few_look_at_is_counted_just_as_well(admin: Caller, officer: Caller) -> None:
+    for asked, number in (
+        (exports.of_users(CONSOLE), 2),
+        (exports.of_users(CONSOLE, role=Role.OFFICER), 1),
+        (exports.of_api_keys(CONSOLE), 0),
+    ):
+        with asked.opened() as batches:
+            assert sum(map(len, batches)) == asked.count() == number, asked.filters
 
 
 @pytest.fixture
