@@ -23,7 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app import cache, cli, config, console, db, queue, telemetry
     from app.routes import blueprints
     from app.schemas.imports import judged
-    from app.services import exports, imports, notices, tallies
+    from app.services import exports, imports, notices, replica, tallies
     from app.web import cors, headers, limits, logs, metrics, problems, proxies, tokens
     from app.web.refs import Ref
 
@@ -35,7 +35,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.url_map.converters["default"] = Ref
-    for part in (telemetry, db, cache, queue, tokens, logs, headers, cors, proxies, exports):
+    parts = (telemetry, db, cache, queue, tokens, logs, headers, cors, proxies, exports, replica)
+    for part in parts:
         part.init_app(app, settings)
     for part in (metrics, problems, notices, tallies, cli):
         part.init_app(app)

@@ -17,6 +17,14 @@ KEEPALIVE = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
+# Of a replica whose host vanished: one that is there answers, and the primary is there to ask.
+IMPATIENT = {
+    "connect_timeout": 2,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 5_000,
+}
 # Indexes are in memory, or on what reads from anywhere alike: PostgreSQL's own figure is of disks
 # that turn, and has it read a whole table rather than half an index.
 PLANNING = {"random_page_cost": "1.1"}

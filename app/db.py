@@ -6,7 +6,7 @@ refuses to flush, update or delete outside `transaction()`.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +15,13 @@ from typing import Any, cast
 import psycopg
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as BoundSession
 from psycopg.pq import TransactionStatus
 from sqlalchemy import (
+    URL,
     Connection,
     DateTime,
+    Engine,
     MetaData,
     Numeric,
     Pool,
@@ -60,10 +63,22 @@ class Base(DeclarativeBase):
     type_annotation_map = {Decimal: MONEY, datetime: DateTime(timezone=True)}
 
 
-db = SQLAlchemy(session_options={"expire_on_commit": False})
 _OPEN = "transaction at work"
 _WHOLE = "transaction around it"
+_ELSEWHERE = "the replica it reads from"
 _EACH = "after each commit"
+REPLICA = "replica"
+
+
+class _Session(BoundSession):
+    """One that reads from the replica within `on_replica()`, and from the primary elsewhere."""
+
+    def get_bind(self, *asked: Any, **options: Any) -> Engine | Connection:
+        elsewhere: Engine | None = self.info.get(_ELSEWHERE)
+        return super().get_bind(*asked, **options) if elsewhere is None else elsewhere
+
+
+db = SQLAlchemy(session_options={"expire_on_commit": False, "class_": _Session})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +188,28 @@ def after_commit(hook: Hook) -> None:
 
 
 @contextmanager
-def snapshot() -> Iterator[Connection]:
+def on_replica() -> Iterator[PoolProxiedConnection]:
+    """Have all that is read in the block come from the replica, on this one connection of it.
+
+    Raises DatabaseAway, RuntimeError where there is something to write.
+    """
+    session = db.session()
+    session.rollback()  # which gives back the primary's connection, if it has one
+    session.info[_ELSEWHERE] = db.engines[REPLICA]
+    try:
+        yield session.connection().connection
+    finally:
+        session.rollback()
+        del session.info[_ELSEWHERE]
+
+
+@contextmanager
+def snapshot(on: Connection | None = None) -> Iterator[Connection]:
     """One unchanging view of everything, to read from row by row; it cannot write.
 
-    No statement of it times out.
+    Of the primary, unless it is to be `on` another's connection. No statement of it times out.
     """
-    with db.engine.connect() as connection:
+    with db.engine.connect() if on is None else nullcontext(on) as connection:
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         yield connection.execution_options(yield_per=ROWS_AT_ONCE)
@@ -195,13 +226,12 @@ def answers() -> bool:
 
 def disown() -> None:
     """Let go of connections that this process was forked with: they are its parent's."""
-    db.engine.dispose(close=False)
+    for engine in db.engines.values():
+        engine.dispose(close=False)
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    url = make_url(settings.database_url).set(drivername="postgresql+psycopg")
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+    options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
         "poolclass": MeasuredPool,
         "pool_size": settings.database_pool_size,
@@ -211,11 +241,26 @@ def init_app(app: Flask, settings: Settings) -> None:
         "pool_reset_on_return": None,  # see _roll_back_what_is_open
         "connect_args": connections.arguments(settings),
     }
+    app.config["SQLALCHEMY_DATABASE_URI"] = _url(settings.database_url)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    if settings.database_read_url:
+        app.config["SQLALCHEMY_BINDS"] = {
+            REPLICA: {
+                **options,
+                "url": _url(settings.database_read_url),
+                "connect_args": {**options["connect_args"], **connections.IMPATIENT},
+            }
+        }
     db.init_app(app)
     with app.app_context():
-        cast(MeasuredPool, db.engine.pool).wait_at_most(settings.database_pool_timeout)
-        if settings.database_behind_pgbouncer:
-            event.listen(db.engine, "connect", connections.speak_utc)
+        for engine in db.engines.values():
+            cast(MeasuredPool, engine.pool).wait_at_most(settings.database_pool_timeout)
+            if settings.database_behind_pgbouncer:
+                event.listen(engine, "connect", connections.speak_utc)
+
+
+def _url(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+psycopg")
 
 
 def _at_work() -> _Work:
@@ -228,6 +273,8 @@ def _at_work() -> _Work:
 
 @contextmanager
 def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
+    if _ELSEWHERE in session.info:
+        raise RuntimeError("what writes does not belong on the replica")
     session.rollback()
     try:
         lent = session.connection().connection

@@ -42,10 +42,11 @@ class Reading:
         What is not `is_prepared` is planned anew for its values. Raises DatabaseAway, DatabaseBusy.
         """
         asked: dict[str, object] = {**self._fixed, **values}
+        prepare = None if is_prepared else False
         if (of_session := lent()) is not None:
-            found = send(of_session, self.sql, asked).fetchall()
+            found = send(of_session, self.sql, asked, prepare=prepare).fetchall()
         else:
-            found = self._found_alone(asked, None if is_prepared else False)
+            found = self._found_alone(asked, prepare)
         return list(map(self._row, found))
 
     def row(self, **values: object) -> Any | None:

@@ -227,7 +227,8 @@ def quiet(app: Flask) -> Flask:
 def disconnect(app: Flask) -> None:
     quiet(app)
     with app.app_context():
-        db.engine.dispose()
+        for engine in db.engines.values():
+            engine.dispose()
     app.extensions["cache"].close()
 
 

@@ -54,6 +54,7 @@ class Settings:
     secret_key: str
     secret_key_former: str
     database_url: str
+    database_read_url: str
     redis_url: str
     database_pool_size: int
     database_pool_timeout: float

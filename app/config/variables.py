@@ -122,6 +122,9 @@ def _redis_url(value: str) -> None:
 BROKER_URL = re.compile(r"rediss?://[^?#;\s]*(\?ssl_\w+=[^&#;\s]*(&ssl_\w+=[^&#;\s]*)*)?", re.ASCII)
 
 
+_POSTGRES_URL = Regexp(r"postgres(ql)?(\+psycopg)?://")
+
+
 class _Domains(fields.Field[frozenset[str]]):
     """A comma-separated list of domains, in the spelling that addresses are stored in."""
 
@@ -177,7 +180,8 @@ class _Variables(Schema):
     debug = fields.Boolean(load_default=False)
     secret_key = fields.String(load_default=DEVELOPMENT_SECRET)
     secret_key_former = fields.String(load_default="")
-    database_url = fields.String(required=True, validate=Regexp(r"postgres(ql)?(\+psycopg)?://"))
+    database_url = fields.String(required=True, validate=_POSTGRES_URL)
+    database_read_url = fields.String(load_default="", validate=_POSTGRES_URL)
     redis_url = fields.String(required=True, validate=_redis_url)
     database_pool_size = _whole(8, 1, 200)
     database_pool_timeout = fields.Float(load_default=5.0, validate=Range(0.1, 60))

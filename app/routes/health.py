@@ -20,7 +20,12 @@ def healthz() -> object:
 
 
 @bp.get("/ping")
-@endpoint(returns=PingOut, credential=Credential.NONE, is_down=lambda state: not state["pong"])
+@endpoint(
+    returns=PingOut,
+    credential=Credential.NONE,
+    is_down=lambda state: not state["pong"],
+    is_sparse=True,
+)
 def ping() -> object:
     """Tell whether the database and the cache answer; 503 when the database does not."""
     return health.check()

@@ -8,8 +8,12 @@ class HealthOut(Schema):
 
 
 class PingOut(Schema):
-    """`cache` down is a slower service, `db` down is none."""
+    """`cache` down is a slower service, `db` down is none.
+
+    `replica`, where there is one, is not `ok` while all is read from the primary.
+    """
 
     pong = fields.Boolean(dump_only=True)
     db = fields.String(dump_only=True, metadata={"enum": ["ok", "down"]})
     cache = fields.String(dump_only=True, metadata={"enum": ["ok", "down"]})
+    replica = fields.String(dump_only=True, metadata={"enum": ["ok", "behind", "detached", "down"]})

@@ -24,8 +24,9 @@ class Actor:
     worker, on behalf of one.
 
     `if_match` is the entity tag the caller decided on, if they named one; `request_id` and
-    `address` go into the audit trail. `generation`, by which an answer may be cached, and `record`,
-    the one asked for as the caller may see it, were read when the caller was recognized.
+    `address` go into the audit trail. `generation`, by which an answer may be cached, `position`,
+    by which a replica may give it, and `record`, the one asked for as the caller may see it, were
+    read when the caller was recognized.
     """
 
     id: UUID
@@ -36,6 +37,7 @@ class Actor:
     request_id: str | None = None
     address: str | None = None
     generation: str | None = None
+    position: str | None = None
     record: Any = None
 
     @property

@@ -1,7 +1,8 @@
 """What is read along with the credential of who asks, in one look at the database.
 
-A generation, by which their answer may be cached, or the one record that they ask for. It is read
-as whoever the same statement finds the caller to be.
+A generation, by which their answer may be cached, or the one record that they ask for, which is
+read as whoever the same statement finds the caller to be; or how far the primary has written, by
+which their answer may be a replica's.
 """
 
 from dataclasses import dataclass
@@ -22,13 +23,15 @@ from sqlalchemy import (
 from app.errors import NotFound
 from app.models import Role
 from app.reading import Reading
-from app.services import generations
+from app.services import generations, replica
 from app.services.access import key_of
 from app.services.generations import Topic
 
 STAFF: tuple[ColumnElement[str], ...] = tuple(
     literal_column(f"'{role}'") for role in (Role.ADMIN, Role.OFFICER)
 )
+
+NOWHERE: ColumnElement[str | None] = literal_column("NULL").label("position")
 
 Columns = Select[*tuple[Any, ...]]
 
@@ -49,11 +52,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Along:
-    """The generation of a topic, or the record of that name, or neither."""
+    """The generation of a topic, or the record of that name, or neither; `has_position` beside."""
 
     topic: Topic | None = None
     seen: Seen | None = None
     ref: str = ""
+    has_position: bool = False
 
     @property
     def key(self) -> UUID | str:
@@ -76,18 +80,21 @@ class Callers:
     id: SQLColumnExpression[UUID]
 
     def row(self, along: Along, **values: object) -> Any | None:
-        """The caller's row, with `generation`, and the record's columns, if they may see it.
+        """The caller's row, with `generation`, `position`, and the record's columns.
 
-        Its `is_seen` says so. None where there is no such caller.
+        Its `is_seen` says whether they may see that. None where there is no such caller.
         """
         key = along.key
-        reading = _reading(self, along.topic, along.seen, isinstance(key, UUID))
+        reading = _reading(self, along.topic, along.seen, isinstance(key, UUID), along.has_position)
         return reading.row(**values, ref=key)
 
 
 @cache
-def _reading(callers: Callers, topic: Topic | None, seen: Seen | None, by_id: bool) -> Reading:
-    statement = callers.found.add_columns(generations.read_along(topic))
+def _reading(
+    callers: Callers, topic: Topic | None, seen: Seen | None, by_id: bool, has_position: bool
+) -> Reading:
+    position = replica.POSITION if has_position else NOWHERE
+    statement = callers.found.add_columns(generations.read_along(topic), position)
     if seen is None:
         return Reading(statement)
     name = seen.model.id if by_id else seen.model.external_id

@@ -97,6 +97,7 @@ def holder(secret: str, along: Along = NOTHING) -> Actor:
         role=Role(found.caller_role),
         kind="api-key",
         generation=found.generation,
+        position=found.position,
         record=along.record_in(found),
     )
 

@@ -127,6 +127,7 @@ def bearer(
         role=role,
         session_id=session_id,
         generation=found.generation,
+        position=found.position,
         record=along.record_in(found),
     )
 

@@ -15,9 +15,9 @@ from flask import Flask, current_app
 from sqlalchemy import Select, func, select
 
 from app.config import Settings
-from app.db import snapshot, transaction
+from app.db import transaction
 from app.errors import ExportsBusy
-from app.services import audit, customers, imports, loans, payments
+from app.services import audit, customers, imports, loans, payments, replica
 from app.services.actor import Actor
 from app.services.records import CUSTOMERS, LOANS, PAYMENTS
 from app.services.rolls import API_KEYS, HONEYPOT_VISITS, USERS
@@ -67,7 +67,7 @@ class Export:
             statement, values = self.listing.whole(
                 self.asked, oldest_come_first=self.oldest_come_first
             )
-            with snapshot() as view:
+            with replica.view(self.actor.position) as view:
                 view.execute(_allow_idleness).all()
                 with view.execute(statement, values) as rows:
                     yield rows.partitions(ROWS_AT_ONCE)

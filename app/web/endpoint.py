@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError
 
 from app.errors import DomainError, Invalid, Unauthenticated
 from app.schemas.common import ListFilter, ReasonIn
+from app.services import replica
 from app.services.actor import Actor
 from app.services.along import Along, Seen
 from app.services.pages import Page
@@ -38,12 +39,13 @@ class Contract:
     through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
     A route that `reads` one record, that of `ref`, has it read along with the credential: its view
     is called with the record alone. `table` turns the result into rows for those who ask for CSV; a
-    result that `is_down` is answered with 503. One that `streams` returns an Export, whose records
-    are sent while they are read. What is `cached` is answered without a call while nothing has
-    changed. Where admins have to have a second factor, a route that `needs_totp` is closed to those
-    who have none. One with a `pace`, where secrets are guessed at, may be called at that only. A
-    call that PostgreSQL picked as the victim of a deadlock is run again, three times in all. The
-    OpenAPI document is built from the same attributes.
+    result that `is_down` is answered with 503, and of one that `is_sparse` what it has is shown.
+    One that `streams` returns an Export, whose records are sent while they are read. Lists, exports
+    and what has a `table` may be read from a replica. What is `cached` is answered without a call
+    while nothing has changed. Where admins have to have a second factor, a route that `needs_totp`
+    is closed to those who have none. One with a `pace`, where secrets are guessed at, may be called
+    at that only. A call that PostgreSQL picked as the victim of a deadlock is run again, three
+    times in all. The OpenAPI document is built from the same attributes.
     """
 
     body: type[Schema] | None = None
@@ -60,6 +62,7 @@ class Contract:
     produces: str = "application/json"
     many: bool = False
     is_down: Callable[[Any], bool] | None = None
+    is_sparse: bool = False
     cached: Cached | None = None
     reads: Seen | None = None
     upload: Upload | None = None
@@ -87,7 +90,9 @@ class Contract:
                     only = self._only(arguments)
                     if self.reads:
                         return self._answer(view(self._record(caller), **arguments))
-                    return self._answer(view(*caller, **path, **arguments), only)
+                    return self._read(
+                        caller, lambda: self._answer(view(*caller, **path, **arguments), only)
+                    )
 
                 if key := self._idempotency_key():
                     (actor,) = caller
@@ -107,6 +112,11 @@ class Contract:
     def is_trimmed(self) -> bool:
         """Whether its query may ask for some fields of each record."""
         return self.is_list or self.streams
+
+    @property
+    def may_be_a_replicas(self) -> bool:
+        """Whether a replica may answer it: lists, reports and exports, and nothing else."""
+        return self.is_list or self.streams or self.table is not None
 
     @property
     def body_is_optional(self) -> bool:
@@ -144,7 +154,8 @@ class Contract:
 
     def _along(self) -> Along:
         ref = (request.view_args or {}).get("ref", "") if self.reads else ""
-        return Along(self.cached.topic if self.cached else None, self.reads, ref)
+        has_position = self.may_be_a_replicas and replica.is_set()
+        return Along(self.cached.topic if self.cached else None, self.reads, ref, has_position)
 
     def _record(self, caller: tuple[Actor | Bearer | None, ...]) -> Any:
         """What was read along with the credential. Raises NotFound."""
@@ -208,6 +219,16 @@ class Contract:
             raise Invalid({"fields": [f"There is no field {name}." for name in unknown]})
         return names
 
+    def _read(
+        self, caller: tuple[Actor | Bearer | None, ...], answer: Callable[[], Response]
+    ) -> Response:
+        """The answer, by what a replica holds where that will do; an Export sees to that itself."""
+        if not self.may_be_a_replicas or self.streams:
+            return answer()
+        (actor,) = caller
+        assert isinstance(actor, Actor)  # noqa: S101 (the credential is required)
+        return replica.read(actor.position, answer)
+
     def _remembered(
         self, caller: tuple[Actor | Bearer | None, ...], respond: Callable[[], Response]
     ) -> Response:
@@ -227,7 +248,7 @@ class Contract:
         if self.streams:
             return streamed.download(request, result, self.returns, only)
         page = result if isinstance(result, Page) else None
-        show = shower(self.returns, only)
+        show = shower(self.returns, tuple(result) if self.is_sparse else only)
         if page is not None or self.many:
             shown: Any = [show(record) for record in (page.items if page else result)]
         else:
