@@ -24,7 +24,7 @@ on_image() { LOAN_IMAGE=$1 docker compose "${@:2}"; }
 # which the pull has turned to the new image by the time it is needed.
 keep_former() {
     local container
-    container=$(on_image "$image" ps --quiet web)
+    container=$(on_image "$image" ps --quiet web | head -n 1)
     [ -n "$container" ] || return 1
     docker tag "$(docker inspect --format '{{.Image}}' "$container")" "$former"
 }

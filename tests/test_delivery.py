@@ -24,6 +24,7 @@ COMPOSE = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What the other programs of the container read: gunicorn, and libpq its password.
 READ_BY_OTHERS = {"PORT", "WEB_CONCURRENCY", "PGPASSWORD"}
+IMAGES = {"nginx", "pgbouncer", "postgres", "replica", "redis", "prometheus", "grafana"}
 # A container has nothing to debug, and gunicorn makes the folder its workers count in.
 NOT_FOR_CONTAINERS = {"DEBUG", "PROFILE", "PROMETHEUS_MULTIPROC_DIR"}
 SECRETS = {"SECRET_KEY": "s" * 32, "POSTGRES_PASSWORD": "p@ss/w:rd"}
@@ -92,7 +93,11 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shell", "script"), [("bash", "release.sh"), ("sh", "entrypoint.sh"), ("sh", "lock.sh")]
+    ("shell", "script"),
+    [
+        ("bash", "release.sh"),
+        *(("sh", f"{name}.sh") for name in ("entrypoint", "lock", "pgbouncer", "replica")),
+    ],
 )
 def test_a_script_is_executable_and_its_shell_can_read_it(shell: str, script: str) -> None:
     path = ROOT / "deploy" / script
@@ -146,9 +151,9 @@ def test_the_build_context_holds_what_the_dockerfile_copies_and_nothing_unnamed(
     assert [path for path in copied if not (ROOT / path).exists()] == []
 
 
-def test_compose_publishes_the_web_port_and_grafanas_alone_and_on_loopback() -> None:
+def test_compose_publishes_nginxs_port_and_grafanas_alone_and_on_loopback() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "web": ["127.0.0.1:${PORT:-8000}:8000"],
+        "nginx": ["127.0.0.1:${PORT:-8000}:8080"],
         "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
     }
 
@@ -157,6 +162,7 @@ def test_only_who_serves_or_mails_is_on_a_network_that_leads_anywhere() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert {name for name, each in SERVICES.items() if each["networks"] != ["inside"]} == {
         "grafana",  # to be reached
+        "nginx",
         "web",
         "worker",
     }
@@ -178,10 +184,51 @@ def test_every_service_is_confined(name: str) -> None:
 
 
 def test_web_starts_after_the_migration_which_starts_after_the_database() -> None:
-    after_web, after_migrate = (SERVICES[name]["depends_on"] for name in ("web", "migrate"))
-    assert after_web["migrate"]["condition"] == "service_completed_successfully"
-    assert after_web["postgres"]["condition"] == "service_healthy"
-    assert after_migrate["postgres"]["condition"] == "service_healthy"
+    after = {name: service.get("depends_on", {}) for name, service in SERVICES.items()}
+    assert after["web"]["migrate"]["condition"] == "service_completed_successfully"
+    for name, waits_for in {
+        "nginx": "web",
+        "web": "pgbouncer",
+        "worker": "pgbouncer",
+        "pgbouncer": "postgres",
+        "migrate": "postgres",
+        "replica": "postgres",
+    }.items():
+        assert after[name][waits_for]["condition"] == "service_healthy"
+
+
+def test_all_but_migrations_go_through_pgbouncer() -> None:
+    for name in ("web", "worker", "beat"):
+        given = SERVICES[name]["environment"]
+        assert "@pgbouncer:6432/" in given["DATABASE_URL"]
+        assert given["DATABASE_BEHIND_PGBOUNCER"] == "true"
+    given = SERVICES["migrate"]["environment"]
+    assert "@postgres:5432/" in given["DATABASE_URL"]
+    assert given["DATABASE_BEHIND_PGBOUNCER"] == "false"
+
+
+def test_there_may_be_several_of_what_keeps_nothing() -> None:
+    scaled = {name: each["scale"] for name, each in SERVICES.items() if "scale" in each}
+    assert scaled == {"web": "${WEB_REPLICAS:-2}", "worker": "${WORKER_REPLICAS:-1}"}
+    for name in scaled:
+        assert SERVICES[name].keys().isdisjoint(("ports", "container_name"))
+
+
+def test_the_replica_is_started_when_it_is_asked_for() -> None:
+    assert {name: each["profiles"] for name, each in SERVICES.items() if "profiles" in each} == {
+        "replica": ["replica"],
+        **dict.fromkeys(("prometheus", "grafana"), ["observability"]),
+    }
+    assert SERVICES["replica"]["image"] == SERVICES["postgres"]["image"]
+    assert "replication" in (ROOT / "deploy" / "pg_hba.conf").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_file_that_is_mounted_is_there(name: str) -> None:
+    mounts = [mount.split(":") for mount in SERVICES[name].get("volumes", [])]
+    files = [mount for mount in mounts if mount[0].startswith(".")]
+    assert all((ROOT / path).exists() and mode == "ro" for path, _, mode in files)
+    assert {path for path, *_ in mounts if not path.startswith(".")} <= set(COMPOSE["volumes"])
 
 
 def test_the_workers_are_the_service_started_otherwise_and_after_the_migration() -> None:
@@ -224,14 +271,14 @@ def test_the_cache_may_be_emptied_without_the_messages() -> None:
 
 
 def test_the_database_lives_in_a_named_volume() -> None:
-    (mount,) = SERVICES["postgres"]["volumes"]
-    assert mount.split(":")[0] in COMPOSE["volumes"]
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["postgres"]["volumes"])
+    assert mounts["postgres-data"] == "/var/lib/postgresql"
 
 
 def test_every_image_that_is_not_built_here_has_a_version() -> None:
-    images = [service["image"] for service in SERVICES.values() if "build" not in service]
-    assert len(images) == 4
-    assert [image for image in images if not re.search(r":v?\d[\w.-]*$", image)] == []
+    images = {name: each["image"] for name, each in SERVICES.items() if "build" not in each}
+    assert set(images) == IMAGES
+    assert [image for image in images.values() if not re.search(r":v?\d[\w.-]*$", image)] == []
 
 
 def test_no_secret_has_a_default() -> None:
@@ -260,7 +307,7 @@ def test_the_example_with_its_secrets_filled_in_starts_in_production() -> None:
     values = {name: value or "" for name, value in filled.items()}
     settings = config.load(environment_of_web({**values, **SECRETS}))
     assert settings.app_env == config.Environment.PRODUCTION
-    assert "@postgres:5432/" in settings.database_url
+    assert "@pgbouncer:6432/" in settings.database_url
 
 
 def target_of(ref: str, tmp_path: Path) -> str | None:

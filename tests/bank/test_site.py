@@ -132,6 +132,7 @@ def worked(site: Site, admin: Caller) -> tuple[Records, list[Witness]]:
     together = Records()
     for teller in tellers:
         together.add(teller.records)
+    together.moved.update({witness.customer: witness.paid_in for witness in witnesses})
     return together, witnesses
 
 

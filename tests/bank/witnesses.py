@@ -26,6 +26,7 @@ class Witness:
     stale: list[str] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)
     total: int = 0
+    paid_in: int = 0  # cents
 
     def work(self, is_over: Event) -> "Witness":
         """Write here and look there, and the other way round, until it is over."""
@@ -43,6 +44,7 @@ class Witness:
     def _pay_in(self, here: Line, there: Line, key: str) -> None:
         path = f"/customers/{self.customer}/account/deposits"
         made = self._made(here, path, {"amount": "1.00"}, key)
+        self.paid_in += 100
         entries = f"/customers/{self.customer}/account/entries"
         self._look(there, entries, lambda found: found[0]["id"] == made["id"])
 

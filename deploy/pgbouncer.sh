@@ -1,0 +1,34 @@
+#!/bin/sh
+# Starts PgBouncer in transaction mode before the PostgreSQL of PGHOST, for its user loans, whose
+# password is PGPASSWORD. It writes down what it needs in a folder that only it can read.
+set -eu
+
+umask 077
+folder=${PGBOUNCER_FOLDER:-/tmp/pgbouncer}
+mkdir -p "$folder"
+# In its file a quotation mark is written twice.
+printf '"loans" "%s"\n' "$(printf %s "$PGPASSWORD" | sed 's/"/""/g')" > "$folder/users"
+# Reads outside a transaction have no limit of the service's own there.
+cat > "$folder/pgbouncer.ini" <<INI
+[databases]
+loans = host=${PGHOST:-postgres} port=${PGPORT:-5432} dbname=loans connect_query='SET statement_timeout = 10000; SET random_page_cost = 1.1'
+
+[pgbouncer]
+listen_addr = ${LISTEN:-0.0.0.0}
+listen_port = ${PORT:-6432}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = $folder/users
+pool_mode = transaction
+default_pool_size = ${PGBOUNCER_POOL_SIZE:-20}
+max_client_conn = 1000
+max_prepared_statements = 0
+query_wait_timeout = 10
+server_connect_timeout = 3
+server_login_retry = 1
+tcp_keepidle = 30
+tcp_keepintvl = 10
+tcp_keepcnt = 3
+INI
+# exec, so that it is process 1 and signals reach it.
+exec pgbouncer "$folder/pgbouncer.ini"

@@ -1,0 +1,222 @@
+"""nginx before the web processes, with the configuration that docker-compose gives it."""
+
+import http.client
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+
+from app import LARGEST_BODY
+from app.config import load
+from app.local.server import LOOPBACK
+from tests.network.nginx import BINARY, CONFIG, GATEWAY, Nginx, nginx
+from tests.serving import Client
+
+ROOT = CONFIG.parents[1]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+MIB = 1024 * 1024
+
+needs_nginx = pytest.mark.skipif(BINARY is None, reason="there is no nginx here; apt install nginx")
+
+
+class Web(ThreadingHTTPServer):
+    """A process that tells what it was asked, and hangs up on whoever asks for /broken."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((LOOPBACK, 0), Asked)
+        self.asked: list[tuple[str, str, dict[str, str], int]] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class Asked(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Web
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        told = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, told, len(body)))
+        if self.path == "/broken":
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        shown = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(shown)))
+        self.end_headers()
+        self.wfile.write(shown)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def webs() -> Iterator[list[Web]]:
+    servers = [Web() for _ in range(2)]
+    for server in servers:
+        Thread(target=server.serve_forever, daemon=True).start()
+    yield servers
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def front(webs: list[Web]) -> Iterator[Nginx]:
+    with nginx([web.port for web in webs]) as server:
+        yield server
+
+
+@pytest.fixture
+def client(front: Nginx) -> Iterator[Client]:
+    with Client(front.port, {}) as client:
+        yield client
+
+
+def asked(webs: list[Web]) -> list[tuple[str, str, dict[str, str], int]]:
+    return [each for web in webs for each in web.asked]
+
+
+@needs_nginx
+def test_nginx_finds_nothing_wrong_with_it(front: Nginx) -> None:
+    config = front.folder.servers / "nginx.conf"
+    assert BINARY
+    done = subprocess.run(
+        [BINARY, "-t", "-c", config], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr.replace('the "user" directive', "")
+
+
+@needs_nginx
+def test_requests_are_spread_over_the_processes(client: Client, webs: list[Web]) -> None:
+    for _ in range(4):
+        assert client.get("/loans/").status == 200
+    assert [len(web.asked) for web in webs] == [2, 2]
+
+
+@needs_nginx
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+def test_a_process_that_is_gone_is_passed_over_whatever_is_asked(
+    front: Nginx, webs: list[Web], method: str
+) -> None:
+    webs[0].shutdown()
+    webs[0].server_close()
+    with Client(front.port, {}) as client:
+        statuses = [client.send(method, "/loans/", {}).status for _ in range(4)]
+    # Whatever may not be sent twice is not tried twice, though it was not sent at all.
+    assert statuses[1:] == [200] * 3
+    assert statuses[0] in ((200, 503) if method == "DELETE" else (200,))
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("method", "times"), [("GET", 2), ("POST", 1), ("PATCH", 1), ("DELETE", 1)]
+)
+def test_only_what_reads_is_asked_of_another_process_once_it_was_sent(
+    client: Client, webs: list[Web], method: str, times: int
+) -> None:
+    answer = client.send(method, "/broken", {})
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    assert len(asked(webs)) == times
+
+
+@needs_nginx
+def test_a_stranger_cannot_say_who_they_are(front: Nginx, webs: list[Web]) -> None:
+    forged = {
+        "X-Forwarded-For": "10.1.2.3",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+        "Forwarded": "for=10.1.2.3",
+        "X-Real-IP": "10.1.2.3",
+        "Host": "loans.example",
+    }
+    with Client(front.port, forged) as client:
+        told = client.get("/").json
+    assert told["x-forwarded-for"] == LOOPBACK
+    assert (told["x-forwarded-proto"], told["x-forwarded-host"]) == ("http", "loans.example")
+    assert not {"forwarded", "x-real-ip"} & told.keys()
+
+
+@needs_nginx
+def test_whoever_ends_tls_is_believed(webs: list[Web]) -> None:
+    given = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9", "X-Forwarded-Proto": "https"}
+    with nginx([web.port for web in webs], is_told=True) as front, Client(front.port, given) as it:
+        told = it.get("/").json
+    assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == ("203.0.113.9", "https")
+
+
+@needs_nginx
+def test_a_slow_client_keeps_no_process_waiting(front: Nginx, webs: list[Web]) -> None:
+    with closing(socket.create_connection((LOOPBACK, front.port), timeout=30)) as slow:
+        head = "POST /loans/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
+        slow.sendall(head.encode() + b"01234")
+        with Client(front.port, {}) as quick:
+            assert quick.get("/healthz").status == 200
+        assert [path for _, path, *_ in asked(webs)] == ["/healthz"]
+        slow.sendall(b"56789")
+        assert slow.recv(12) == b"HTTP/1.1 200"
+    assert ("POST", "/loans/", 10) in [(each[0], each[1], each[3]) for each in asked(webs)]
+
+
+@needs_nginx
+@pytest.mark.parametrize("path", ["/loans/", "/customers/", "/customers/imports/x"])
+def test_only_an_import_is_large(front: Nginx, webs: list[Web], path: str) -> None:
+    large = b"0" * (3 * MIB)
+    for asked_for, status in (
+        (path, 413),
+        ("/customers/imports", 200),
+        ("/customers/imports/", 200),
+    ):
+        connection = http.client.HTTPConnection(LOOPBACK, front.port, timeout=30)
+        with closing(connection):
+            connection.request("POST", asked_for, large)
+            answer = connection.getresponse()
+            assert answer.status == status
+            if status == 413:
+                assert json.loads(answer.read())["code"] == "too-large"
+    assert {each[3] for each in asked(webs)} == {len(large)}
+
+
+@needs_nginx
+def test_connections_to_the_processes_are_kept(client: Client, webs: list[Web]) -> None:
+    told = [client.get("/").json for _ in range(2)]
+    assert all("connection" not in each for each in told)
+
+
+def test_the_limits_are_those_of_the_service() -> None:
+    text = CONFIG.read_text()
+    whole, imports = map(int, re.findall(r"client_max_body_size (\d+)m;", text))
+    settings = load({"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"})
+    assert whole * MIB >= LARGEST_BODY
+    assert settings.max_import_bytes < imports * MIB <= settings.max_import_bytes + MIB
+
+
+def test_it_believes_the_gateway_of_its_network_and_nobody_else() -> None:
+    text = CONFIG.read_text()
+    (edge,) = COMPOSE["networks"]["edge"]["ipam"]["config"]
+    assert edge["gateway"] == GATEWAY
+    assert re.findall(r"set_real_ip_from (\S+);", text) == [GATEWAY]
+    assert COMPOSE["services"]["nginx"]["networks"] == ["edge"]
+
+
+def test_it_passes_nothing_on_that_was_added_to_what_a_stranger_said() -> None:
+    assert "proxy_add_x_forwarded_for" not in CONFIG.read_text()
