@@ -62,6 +62,7 @@ PROOFS = (
         "pytest tests/test_races.py tests/test_money_races.py",
         {"RACED_LOANS": "1000"},
     ),
+    Proof("Each part may be lost", "pytest tests/bank/test_site.py", {"SITE_ROUNDS": "5"}),
     Proof("Redis is expendable", "pytest tests/test_never_stale.py", {"NEVER_STALE_SECONDS": "60"}),
     Proof(
         "An import resumes",

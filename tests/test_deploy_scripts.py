@@ -210,3 +210,52 @@ def test_of_two_releases_at_once_one_is_refused(host: Host) -> None:
         assert host.release("good") == 1
         other.kill()
     assert not (host.at / "calls").exists()
+
+
+@pytest.fixture
+def replica(tmp_path: Path) -> Callable[[], list[str]]:
+    """Start the replica, with programs that only note how they were called."""
+    calls = tmp_path / "calls"
+    script(
+        tmp_path / "pg_basebackup",
+        f'#!/bin/sh\necho copy >> {calls}\nmkdir "${{1#*=}}"\n'
+        f'test -e {tmp_path}/broken && exit 1\necho 18 > "${{1#*=}}/PG_VERSION"\n',
+    )
+    script(tmp_path / "postgres", f'#!/bin/sh\necho "$*" >> {calls}\n')
+    path = f"{tmp_path}:{os.environ['PATH']}"
+
+    def start() -> list[str]:
+        calls.unlink(missing_ok=True)
+        code_of(DEPLOY / "replica.sh", PATH=path, PGDATA=str(tmp_path / "data"))
+        return calls.read_text().splitlines()
+
+    return start
+
+
+def test_a_replica_is_a_copy_the_first_time_only(
+    replica: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    copied, started = replica()
+    assert copied == "copy"
+    assert started.startswith(f"-D {tmp_path / 'data'} ")
+    assert replica() == [started]
+
+
+def test_half_a_copy_is_made_anew(replica: Callable[[], list[str]], tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    assert replica() == ["copy"]
+    (tmp_path / "broken").unlink()
+    assert replica()[0] == "copy"
+    assert len(replica()) == 1
+
+
+@pytest.mark.parametrize("password", ["p@ss/w:rd", 'with "quotes" and \\', "$HOME %s"])
+def test_pgbouncer_is_told_the_password_whatever_it_is(tmp_path: Path, password: str) -> None:
+    script(tmp_path / "pgbouncer", '#!/bin/sh\ncat "$1"\n')
+    folder = tmp_path / "private"
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PGPASSWORD": password}
+    assert code_of(DEPLOY / "pgbouncer.sh", **env, PGBOUNCER_FOLDER=str(folder)) == 0
+    quoted = password.replace('"', '""')
+    assert (folder / "users").read_text() == f'"loans" "{quoted}"\n'
+    assert (folder / "users").stat().st_mode & 0o077 == 0
+    assert "pool_mode = transaction\n" in (folder / "pgbouncer.ini").read_text()

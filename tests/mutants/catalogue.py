@@ -12,6 +12,7 @@ from tests.mutants.lists import LISTS
 from tests.mutants.money import MONEY
 from tests.mutants.network import CONNECTED
 from tests.mutants.notices import NOTICES
+from tests.mutants.replica import REPLICATED
 from tests.mutants.search import SEARCH
 from tests.mutants.second_factors import SECOND_FACTORS
 from tests.mutants.seen import SEEN
@@ -31,6 +32,7 @@ MUTANTS = (
     *LISTS,
     *MONEY,
     *NOTICES,
+    *REPLICATED,
     *SEARCH,
     *SEEN,
     *SECOND_FACTORS,

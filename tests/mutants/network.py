@@ -50,7 +50,7 @@ CONNECTED = (
     Mutant(
         "UTC behind PgBouncer",
         "app/db.py",
-        'event.listen(db.engine, "connect", connections.speak_utc)',
+        'event.listen(engine, "connect", connections.speak_utc)',
         "pass",
         "tests/network/test_pgbouncer.py -k months",
     ),

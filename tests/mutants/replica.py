@@ -1,0 +1,108 @@
+"""The guards that keep a replica from answering what is old, another's, or nothing."""
+
+from tests.mutants import Mutant
+
+REPLICA = "app/services/replica.py"
+TESTS = "tests/network/test_replica.py"
+
+REPLICATED = (
+    Mutant(
+        "replica: it has replayed what was acknowledged",
+        REPLICA,
+        "        if not follows or has_replayed or pause is None:\n",
+        "        has_replayed = follows\n        if True:\n",
+        f"{TESTS} -k 'every_list or reports_and_exports_have'",
+    ),
+    Mutant(
+        "replica: nothing older is remembered under a generation",
+        REPLICA,
+        "        if not follows or has_replayed or pause is None:\n",
+        "        has_replayed = follows\n        if True:\n",
+        f"{TESTS} -k under_a_generation",
+    ),
+    Mutant(
+        "replica: one that was promoted is none",
+        REPLICA,
+        "SELECT pg_is_in_recovery() AND EXISTS",
+        "SELECT true OR EXISTS",
+        f"{TESTS} -k 'no_replica or another_primary'",
+    ),
+    Mutant(
+        "replica: one of another primary is none",
+        REPLICA,
+        "           AND system_identifier::text = split_part(%(position)s, ' ', 2),\n",
+        "           ,\n",
+        f"{TESTS} -k another_primary",
+    ),
+    Mutant(
+        "replica: one that is away is followed by the primary",
+        REPLICA,
+        "    except DatabaseAway as cause:\n"
+        "        replica.is_found(State.DOWN, cause.__cause__)\n",
+        "    except ZeroDivisionError:\n        pass\n",
+        f"{TESTS} -k 'gone or breaks_off'",
+    ),
+    Mutant(
+        "replica: a read that gives way is done by the primary",
+        REPLICA,
+        "    except Contended:\n        READS",
+        "    except ZeroDivisionError:\n        READS",
+        f"{TESTS} -k gives_way",
+    ),
+    Mutant(
+        "replica: one that is of no use is left alone",
+        REPLICA,
+        "            is_time = monotonic() >= self._next_try_at\n",
+        "            is_time = True\n",
+        f"{TESTS} -k left_alone",
+    ),
+    Mutant(
+        "replica: an outage is told once",
+        REPLICA,
+        "else is_lasting and not self._is_told",
+        "else is_lasting",
+        f"{TESTS} -k told_once",
+    ),
+    Mutant(
+        "replica: nothing is written on it",
+        "app/db.py",
+        "    if _ELSEWHERE in session.info:\n",
+        "    if False:\n",
+        f"{TESTS} -k nothing_is_written",
+    ),
+    Mutant(
+        "replica: lists, reports and exports alone are read from it",
+        "app/web/endpoint.py",
+        "        return self.is_list or self.streams or self.table is not None\n",
+        "        return not self.reads\n",
+        f"{TESTS} -k alone_are_read",
+    ),
+    Mutant(
+        "replica: a primary that is none yet tells no position",
+        REPLICA,
+        "CASE WHEN NOT pg_is_in_recovery() THEN",
+        "CASE WHEN true THEN",
+        f"{TESTS} -k being_replaced",
+    ),
+    Mutant(
+        "replica: without one nothing is asked",
+        "app/web/endpoint.py",
+        "self.may_be_a_replicas and replica.is_set()",
+        "self.may_be_a_replicas",
+        f"{TESTS} -k without_one",
+    ),
+    Mutant(
+        "nginx: a stranger is not believed",
+        "deploy/nginx.conf",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "tests/network/test_nginx.py -k stranger",
+    ),
+    Mutant(
+        "nginx: a DELETE is sent once",
+        "deploy/nginx.conf",
+        '"^(GET|HEAD|OPTIONS|POST|PATCH)$"',
+        '"^(GET|HEAD|OPTIONS|POST|PATCH|DELETE)$"',
+        "tests/network/test_nginx.py -k only_what_reads",
+    ),
+)
