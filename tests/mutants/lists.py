@@ -212,8 +212,8 @@ LISTS = (
     Mutant(
         "fields: and no others",
         ENDPOINT,
-        "show = shower(self.returns, only)",
-        "show = shower(self.returns)",
+        "show = shower(self.returns, tuple(result) if self.is_sparse else only)",
+        "show = shower(self.returns, tuple(result) if self.is_sparse else None)",
         f"{FIELDS} -k only_the_fields",
     ),
     Mutant(

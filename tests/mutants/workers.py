@@ -192,8 +192,8 @@ WORKERS = (
     Mutant(
         "workers: a forked process has connections of its own",
         "app/db.py",
-        "    db.engine.dispose(close=False)\n",
-        "    pass\n",
+        "        engine.dispose(close=False)\n",
+        "        pass\n",
         f"{TASKED} -k forked",
     ),
     Mutant(

@@ -22,7 +22,7 @@ from app.errors import (
 )
 from app.models import Role
 from app.reading import Reading
-from app.services import audit, exports
+from app.services import audit, exports, replica
 from app.services.actor import CONSOLE, Actor
 from app.services.exports import AT_ONCE, IDLE_AT_MOST, Export
 from app.services.records import LOANS
@@ -150,7 +150,7 @@ def test_whoever_takes_long_is_waited_for_but_not_for_ever(
             views.append(view)
             yield view
 
-    monkeypatch.setattr(exports, "snapshot", noted)
+    monkeypatch.setattr(replica, "snapshot", noted)
     with loans().opened():
         shown = text("SELECT current_setting('idle_in_transaction_session_timeout')")
         assert views[0].execute(shown).scalar_one() == IDLE_AT_MOST
