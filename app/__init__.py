@@ -23,7 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app import cache, cli, config, console, db, queue, telemetry
     from app.routes import blueprints
     from app.schemas.imports import judged
-    from app.services import exports, imports, notices, replica, tallies
+    from app.services import exports, health, imports, notices, replica, tallies
     from app.web import cors, headers, limits, logs, metrics, problems, proxies, tokens
     from app.web.refs import Ref
 
@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     parts = (telemetry, db, cache, queue, tokens, logs, headers, cors, proxies, exports, replica)
     for part in parts:
         part.init_app(app, settings)
-    for part in (metrics, problems, notices, tallies, cli):
+    for part in (metrics, problems, health, notices, tallies, cli):
         part.init_app(app)
     imports.init_app(app, judged)
     for blueprint in blueprints:

@@ -58,6 +58,11 @@ PROOFS = (
         {"DATABASE_RESTARTS": "50"},
     ),
     Proof(
+        "Shutdown is clean: 50 SIGTERMs under load, 0 accepted requests dropped, exit <= 30 s",
+        "pytest tests/network/test_clean_shutdown.py",
+        {"SIGTERMS": "50"},
+    ),
+    Proof(
         "One winner",
         "pytest tests/test_races.py tests/test_money_races.py",
         {"RACED_LOANS": "1000"},

@@ -31,10 +31,15 @@ class Service:
     port: int
     master: int
     log: Path
+    child: Child
 
     def workers(self) -> list[int]:
         """The worker processes of this moment."""
         return [child.pid for child in psutil.Process(self.master).children()]
+
+    def ended(self, *, within: float) -> int | None:
+        """The exit code of the master, told to end by others, or None when it lives on."""
+        return self.child.wait(within)
 
     def client(self, headers: Mapping[str, str] | None = None) -> "Client":
         return Client(self.port, headers or {})
@@ -149,7 +154,7 @@ def served(
         try:
             wait_until(lambda: child.poll() is not None or _answers(port), PATIENCE)
             assert child.poll() is None, tail(log)
-            yield Service(port, child.pid, log)
+            yield Service(port, child.pid, log, child)
         finally:
             child.end(*STOP)
 

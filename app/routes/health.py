@@ -27,7 +27,7 @@ def healthz() -> object:
     is_sparse=True,
 )
 def ping() -> object:
-    """Tell whether the database and the cache answer; 503 when the database does not."""
+    """Tell whether the database and the cache answer; 503 without a database or before its end."""
     return health.check()
 
 

@@ -1,0 +1,95 @@
+"""Clients that pay once each time, never again, and tell what became of every request.
+
+Half of them keep their connection, half open one for each request.
+"""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+
+from app.local.processes import wait_until
+from app.local.server import LOOPBACK
+from tests.factories import Caller
+from tests.serving import PATIENCE, Service
+
+CLIENTS = 16
+# Nobody listened any more, or the kernel had not made the connection when they stopped.
+REFUSED = "refused"
+# A kept connection, on which an answer had come before, ended without one byte of the next.
+CLOSED_BETWEEN = "closed between requests"
+# A connection was made for it, and no whole answer came.
+DROPPED = "dropped"
+
+
+@dataclass
+class Payers:
+    """What they were told: each answer's status or fate, and the ids of what was acknowledged."""
+
+    service: Service
+    admin: Caller
+    customers: Sequence[str]
+    told: list[int | str] = field(default_factory=list)
+    paid: list[str] = field(default_factory=list)
+    _enough: Event = field(default_factory=Event)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Until the block ends, or nobody listens."""
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients = [pool.submit(self._work, number) for number in range(CLIENTS)]
+            try:
+                yield
+            finally:
+                self._enough.set()
+            for client in clients:
+                client.result()
+
+    def await_answers(self, count: int) -> None:
+        """Return when so many more payments were acknowledged."""
+        enough = len(self.paid) + count
+        assert wait_until(lambda: len(self.paid) >= enough, PATIENCE), self.told[-20:]
+
+    def _work(self, number: int) -> None:
+        connection = http.client.HTTPConnection(LOOPBACK, self.service.port, timeout=PATIENCE)
+        customer = self.customers[number % len(self.customers)]
+        while not self._enough.is_set():
+            fate = self._pay(connection, customer)
+            self.told.append(fate)
+            if fate == REFUSED:
+                return
+            if number % 2 or isinstance(fate, str):
+                connection.close()
+        connection.close()
+
+    def _pay(self, connection: http.client.HTTPConnection, customer: str) -> int | str:
+        is_kept = connection.sock is not None
+        if not is_kept:
+            try:
+                connection.connect()
+            except OSError:
+                return REFUSED
+        payment = {"customer_id": customer, "total_amount": "0.01"}
+        try:
+            if not self._asked(connection, payment):
+                return CLOSED_BETWEEN if is_kept else DROPPED
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+        except (OSError, http.client.HTTPException):
+            return DROPPED
+        if answer.status == 201:
+            self.paid.append(body["id"])
+        return answer.status
+
+    def _asked(self, connection: http.client.HTTPConnection, payment: dict[str, str]) -> bool:
+        """Whether an answer begins."""
+        headers = {"Content-Type": "application/json", **self.admin.headers}
+        try:
+            connection.request("POST", "/payments/", json.dumps(payment).encode(), headers)
+            return bool(connection.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
