@@ -5,6 +5,7 @@ PY := .venv/bin/python
 WITH := $(PY) -m app.local with --
 SIZE ?= large
 m ?= change
+TO ?= backups/loans-$(shell date -u +%Y%m%dT%H%M%SZ).dump
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -56,6 +57,15 @@ create-admin: .venv/run.stamp  ## Create an administrator, asking for e-mail and
 .PHONY: seed
 seed: .venv/run.stamp  ## Put the demo data into the database
 	@exec $(WITH) sh -c '$(PY) -m alembic upgrade head && exec $(PY) seed.py'
+
+.PHONY: backup
+backup: .venv/run.stamp  ## Write the database to a file, the service up or not: make backup TO=loans.dump
+	@exec $(WITH) sh -c '$(PY) -m app.local backup "$$1" && echo "$$1"' sh "$(TO)"
+
+.PHONY: restore
+restore: .venv/run.stamp  ## Fill an empty database from such a file, and verify the books: make restore FROM=loans.dump
+	@test -n "$(FROM)" || { echo "Name the backup: make restore FROM=loans.dump" >&2; exit 1; }
+	@exec $(WITH) sh -c '$(PY) -m app.local restore "$$1" && $(PY) -m alembic upgrade head && exec $(PY) -m flask --app wsgi verify-books' sh "$(FROM)"
 
 .PHONY: openapi
 openapi: .venv/run.stamp  ## Write openapi.json from the code

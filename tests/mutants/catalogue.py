@@ -7,6 +7,7 @@ from tests.mutants.exports import EXPORTED
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.hardening import HARDENED
 from tests.mutants.imports import IMPORTED
+from tests.mutants.kept import KEPT
 from tests.mutants.keys import KEYED
 from tests.mutants.lists import LISTS
 from tests.mutants.money import MONEY
@@ -28,6 +29,7 @@ MUTANTS = (
     *FRAUDULENT,
     *HARDENED,
     *IMPORTED,
+    *KEPT,
     *KEYED,
     *LISTS,
     *MONEY,
