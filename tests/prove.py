@@ -82,6 +82,11 @@ PROOFS = (
     Proof(
         "No list reads a large table", "pytest tests/test_plans.py", {"PLANNED_LOANS": "1000000"}
     ),
+    Proof(
+        "Migrations are safe on a live book: no error, no wait beyond the lock_timeout",
+        "pytest tests/test_live_migrations.py",
+        {"LIVE_LOANS": "1000000"},
+    ),
     Proof("A backup restores", "pytest tests/test_backups.py"),
     Proof("Bad input is harmless", "tests.fuzz"),
     Proof("The access matrix is complete", "pytest tests/test_access_matrix.py"),

@@ -1,10 +1,24 @@
-"""What holds when a book is written to a file, and when it is filled from one."""
+"""What holds when a book is migrated in use, written to a file, and filled from one."""
 
 from tests.mutants import Mutant
 
 BACKUP = "app/local/backup.py"
 
 KEPT = (
+    Mutant(
+        "a migration that cannot have its lock gives up",
+        "migrations/env.py",
+        "SET lock_timeout = '2s'",
+        "SET lock_timeout = 0",
+        "tests/test_live_migrations.py -k gives_up",
+    ),
+    Mutant(
+        "a constraint is not validated under the lock of its table",
+        "migrations/versions/0006_tallies.py",
+        "CHECK (open_flags >= 0) NOT VALID",
+        "CHECK (open_flags >= 0)",
+        "tests/test_live_migrations.py -k large_table",
+    ),
     Mutant(
         "a restore goes into an empty database alone",
         BACKUP,

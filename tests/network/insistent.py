@@ -31,7 +31,7 @@ class Payers:
     """What they were told: each answer's status or fate, and the ids of what was acknowledged."""
 
     service: Service
-    admin: Caller
+    caller: Caller
     customers: Sequence[str]
     told: list[int | str] = field(default_factory=list)
     paid: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Payers:
 
     def _asked(self, connection: http.client.HTTPConnection, payment: dict[str, str]) -> bool:
         """Whether an answer begins."""
-        headers = {"Content-Type": "application/json", **self.admin.headers}
+        headers = {"Content-Type": "application/json", **self.caller.headers}
         try:
             connection.request("POST", "/payments/", json.dumps(payment).encode(), headers)
             return bool(connection.sock.recv(1, socket.MSG_PEEK))

@@ -16,6 +16,8 @@ import pytest
 
 from app.local.processes import wait_until
 from app.local.server import LOOPBACK
+from app.models import Role
+from tests.credentials import key_holder
 from tests.factories import Caller
 from tests.figures import report
 from tests.network.insistent import CLOSED_BETWEEN, REFUSED, Payers
@@ -36,6 +38,12 @@ def ending(environ: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def customers(admin: Caller) -> list[str]:
     return [str(admin.make_debt()["customer_id"]) for _ in range(CUSTOMERS)]
+
+
+@pytest.fixture
+def officer(admin: Caller) -> Caller:
+    """With a key, which outlasts the longest run."""
+    return key_holder(admin, Role.OFFICER)
 
 
 def readiness(service: Service) -> int | None:
@@ -65,12 +73,12 @@ def ended_under_load(payers: Payers) -> tuple[list[int | None], int, float]:
 
 
 def test_no_request_that_was_accepted_is_dropped_when_the_service_ends_under_load(
-    admin: Caller, ending: dict[str, str], customers: list[str]
+    officer: Caller, ending: dict[str, str], customers: list[str]
 ) -> None:
     told, paid, seconds = Counter[int | str](), set[str](), []
     for _ in range(SIGTERMS):
         with served(ending) as service:
-            payers = Payers(service, admin, customers)
+            payers = Payers(service, officer, customers)
             said, paid_on_notice, took = ended_under_load(payers)
         assert 503 in said
         assert paid_on_notice > 0
@@ -91,10 +99,10 @@ def test_no_request_that_was_accepted_is_dropped_when_the_service_ends_under_loa
 
 
 def test_nobody_is_turned_away_while_workers_are_replaced(
-    admin: Caller, ending: dict[str, str], customers: list[str]
+    officer: Caller, ending: dict[str, str], customers: list[str]
 ) -> None:
     with served(ending) as service:
-        payers, former = Payers(service, admin, customers), set(service.workers())
+        payers, former = Payers(service, officer, customers), set(service.workers())
         said = []
         with payers.running():
             payers.await_answers(CUSTOMERS)
