@@ -158,7 +158,7 @@ def test_a_backup_that_breaks_off_leaves_the_database_empty(
 ) -> None:
     whole, broken = tmp_path / "loans.dump", tmp_path / "broken.dump"
     back_up(url, whole)
-    broken.write_bytes(whole.read_bytes()[: whole.stat().st_size * 9 // 10])
+    broken.write_bytes(whole.read_bytes()[:-200])  # what is made comes first, its rows last
     with pytest.raises(LocalError, match="pg_restore failed"):
         restore(empty, broken)
     assert summed(empty) == {}
