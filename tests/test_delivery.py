@@ -217,7 +217,8 @@ def test_there_may_be_several_of_what_keeps_nothing() -> None:
 def test_the_replica_is_started_when_it_is_asked_for() -> None:
     assert {name: each["profiles"] for name, each in SERVICES.items() if "profiles" in each} == {
         "replica": ["replica"],
-        **dict.fromkeys(("prometheus", "grafana"), ["observability"]),
+        "prometheus": ["observability"],
+        "grafana": ["observability"],
     }
     assert SERVICES["replica"]["image"] == SERVICES["postgres"]["image"]
     assert "replication" in (ROOT / "deploy" / "pg_hba.conf").read_text()
