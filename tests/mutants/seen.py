@@ -130,8 +130,8 @@ SEEN = (
     Mutant(
         "the pool waits as long as it is told, to the fraction",
         "app/db.py",
-        "            cast(MeasuredPool, engine.pool).wait_at_most(settings.database_pool_timeout)\n",
-        "            cast(MeasuredPool, engine.pool).wait_at_most(0)\n",
+        "cast(MeasuredPool, engine.pool).wait_at_most(settings.database_pool_timeout)",
+        "cast(MeasuredPool, engine.pool).wait_at_most(0)",
         f"{COUNTED} -k pool",
     ),
     Mutant(
