@@ -62,7 +62,10 @@ def proxy(environ: dict[str, str]) -> Iterator[Proxy]:
 @pytest.fixture
 def bank(admin: Caller, proxy: Proxy, make_app: Callable[..., Flask]) -> Bank:
     service = make_app(DATABASE_URL=proxy.url)
-    return Bank(admin, Caller(service, admin.headers, admin.user), proxy)
+    bank = Bank(admin, Caller(service, admin.headers, admin.user), proxy)
+    # It knows by now the key that the token is signed with, which it asks for once.
+    assert bank.proxied.get("/auth/users/me").status_code == 200
+    return bank
 
 
 @every_deed
