@@ -136,12 +136,13 @@ def served(
     Call it from the main thread: the processes end with the thread that started them.
     """
     with fresh_folder() as folder:
-        port, log = free_port(), folder / "log"
+        port, log, metrics = free_port(), folder / "log", folder / "metrics"
+        metrics.mkdir()  # where the master loads the app, it counts before it is set up
         mine = {
             "HOST": LOOPBACK,
             "PORT": str(port),
             "WEB_CONCURRENCY": str(workers),
-            "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+            "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         }
         with log.open("wb") as output:
             child = Child(
