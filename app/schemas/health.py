@@ -2,6 +2,8 @@
 
 from marshmallow import Schema, fields
 
+from app.schemas.fields import AT_TIMES
+
 
 class HealthOut(Schema):
     status = fields.String(dump_only=True, metadata={"enum": ["ok"]})
@@ -16,4 +18,7 @@ class PingOut(Schema):
     pong = fields.Boolean(dump_only=True)
     db = fields.String(dump_only=True, metadata={"enum": ["ok", "down"]})
     cache = fields.String(dump_only=True, metadata={"enum": ["ok", "down"]})
-    replica = fields.String(dump_only=True, metadata={"enum": ["ok", "behind", "detached", "down"]})
+    replica = fields.String(
+        dump_only=True,
+        metadata={"enum": ["ok", "behind", "detached", "down"], AT_TIMES: True},
+    )

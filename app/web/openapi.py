@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from app import cache
 from app.cache import Namespace
+from app.schemas.fields import AT_TIMES
 from app.web.endpoint import Contract
 from app.web.operations import operation
 
@@ -112,10 +113,14 @@ def _name(schema: type[Schema] | Schema) -> str:
 
 
 def _require_what_is_always_there(schemas: dict[str, Any]) -> None:
-    """An answer holds every field it declares; a body holds none that it does not."""
+    """An answer holds every field it declares, but what it says is there only at times.
+
+    A body holds none that it does not declare.
+    """
     for name, schema in schemas.items():
         if name.endswith("Out"):
-            schema["required"] = list(schema["properties"])
+            fields_there = schema["properties"].items()
+            schema["required"] = [each for each, of in fields_there if not of.pop(AT_TIMES, False)]
             for field in schema["properties"].values():
                 field.pop("readOnly", None)
         elif name.endswith("Part"):

@@ -20,7 +20,11 @@ from app.schemas.fields.text import (
 )
 from app.schemas.fields.values import Anything, Choice, Day, Instant, Truth
 
+# In a field's metadata: an answer may do without it, and the document says so.
+AT_TIMES = "x-at-times"
+
 __all__ = [
+    "AT_TIMES",
     "RESERVED",
     "Anything",
     "Choice",
