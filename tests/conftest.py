@@ -233,7 +233,7 @@ def disconnect(app: Flask) -> None:
 
 
 def sweep(app: Flask, settings: Settings) -> None:
-    """Empty the database and the cache of the tests."""
+    """Empty the database and the caches of the tests."""
     require_test_name(settings.database_url.partition("?")[0])
     with app.app_context():
         tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
@@ -241,6 +241,7 @@ def sweep(app: Flask, settings: Settings) -> None:
             connection.execute(text(f"TRUNCATE {tables} CASCADE"))
     with Redis.from_url(settings.redis_url) as redis:
         redis.flushdb()
+    app.extensions["near_cache"].clear()
 
 
 def migrate(url: str, revision: str = "head") -> None:

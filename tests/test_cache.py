@@ -17,7 +17,9 @@ from redis import OutOfMemoryError, Redis
 
 from app import cache
 from app.cache import Namespace, locks, release
+from app.cache import near as near_module
 from app.cache import server as server_module
+from app.cache.near import Near
 from app.cache.server import Trouble
 from app.local.processes import wait_until
 from app.local.valkey import Valkey
@@ -46,6 +48,19 @@ def redis(valkey: Valkey) -> Iterator[Redis]:
 def _inside(service: Flask) -> Iterator[None]:
     with service.app_context():
         yield
+
+
+@pytest.fixture(autouse=True)
+def _far_alone(request: pytest.FixtureRequest, service: Flask) -> None:
+    """Nothing is answered from nearby, unless that is what the test is about."""
+    if "near" not in request.fixturenames:
+        service.extensions["near_cache"] = Near(most_bytes=0)
+
+
+@pytest.fixture
+def near(service: Flask) -> Near:
+    held: Near = service.extensions["near_cache"]
+    return held
 
 
 class Clock:
@@ -170,9 +185,37 @@ def test_without_a_cache_everything_is_computed_and_nothing_asked(
     redis.config_resetstat()
     with app.app_context():
         assert not cache.is_at_hand(THINGS)
-        assert [cache.once(key("a"), lambda: b"1") for _ in range(2)] == [b"1", b"1"]
+        made = iter((b"1", b"2"))
+        assert [cache.once(key("a"), lambda: next(made)) for _ in range(2)] == [b"1", b"2"]
         assert cache.find(key("a")) is None
     assert redis.info("commandstats").keys() <= {"cmdstat_config|resetstat", "cmdstat_info"}
+
+
+def test_what_was_had_moments_ago_is_had_without_redis(near: Near, valkey: Valkey) -> None:
+    with counted() as outcomes:
+        assert cache.once(key("a"), lambda: b"1") == b"1"
+        valkey.stop()
+        assert cache.once(key("a"), lambda: b"2") == b"1"
+        assert cache.once(key("b"), lambda: b"2") == b"2"
+    assert outcomes == {"miss": 1, "hit": 1, "error": 1}
+
+
+def test_what_was_had_a_while_ago_is_asked_for_anew() -> None:
+    now = [0.0]
+    near = Near(timer=lambda: now[0])
+    near.keep("a", b"1")
+    found = []
+    for now[0] in (near_module.SECONDS - 0.1, near_module.SECONDS):
+        found.append(near.find("a"))
+    assert found == [b"1", None]
+
+
+def test_nearby_is_room_for_so_much_alone() -> None:
+    near = Near(most_bytes=1_000)
+    for name, size in (("a", 500), ("b", 300), ("c", 500), ("d", 1_001)):
+        near.keep(name, b"x" * size)
+    found = [near.find(name) for name in "abcd"]
+    assert [value and len(value) for value in found] == [None, 300, 500, None]
 
 
 def test_of_many_who_ask_at_once_one_computes(

@@ -18,6 +18,7 @@ from redis import Redis
 
 from app.cache import locks, release
 from app.cache.locks import Locks
+from app.cache.near import Near
 from app.cache.seal import sealed
 from app.cache.server import Away, Server
 from app.config import Settings
@@ -72,7 +73,7 @@ class Key:
 
 def init_app(app: Flask, settings: Settings) -> None:
     server = Server(settings)
-    app.extensions |= {"cache": server, "cache_locks": Locks(server)}
+    app.extensions |= {"cache": server, "cache_locks": Locks(server), "near_cache": Near()}
     release.digest()  # now, as long as the files are those that were imported
 
 
@@ -113,8 +114,24 @@ def once(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:
     """What is kept under the key, else what `compute` answers, which is kept unless it is None.
 
     Of many who ask at once, in whatever process, one computes. The others wait for its value, and
-    one of them takes over when it fails, or gives no sign for LIFE_SECONDS.
+    one of them takes over when it fails, or gives no sign for LIFE_SECONDS. A process that knows it
+    still does not ask Redis.
     """
+    if not _server().is_on:
+        return compute()
+    near: Near = current_app.extensions["near_cache"]
+    value = near.find(str(key))
+    if value is not None:
+        _count(key.namespace, "hit")
+        return value
+    value = _far(key, compute)
+    if value is not None:
+        near.keep(str(key), value)
+    return value
+
+
+def _far(key: Key, compute: Callable[[], bytes | None]) -> bytes | None:
+    """The value by Redis."""
     token = token_bytes(16)
     # Nearly always it is there: a plain look takes less than one that would lock.
     value = _kept(key) or _found_or_locked(key, token)

@@ -1,9 +1,17 @@
 """What a browser is told about our answers: what they may load, and who may show them."""
 
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
 from flask import Flask, Response
 
 from app import config
 from app.config import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Headers = list[tuple[str, str]]
 
 _OURS_ALONE = (
     "default-src 'none'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -28,15 +36,31 @@ def init_app(app: Flask, settings: Settings) -> None:
     """Give every answer the headers that keep others out of it; a page has its own policy."""
     common = [*HEADERS.items(), *_over_tls_alone(settings).items()]
     common.append(("Content-Security-Policy", NO_PAGE))
+    # Unless a route says otherwise: it may hold a token, or what its caller alone may see.
+    unkept = [("Cache-Control", "no-store")]
 
-    @app.after_request
-    def _protect(response: Response) -> Response:
-        if "Content-Security-Policy" not in response.headers:
-            response.headers.extend(common)
-        # Unless a route says otherwise: it may hold a token, or what its caller alone may see.
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
-        return response
+    def missing(sent: Headers) -> Headers:
+        names = {name for name, _ in sent}
+        more = [] if "Content-Security-Policy" in names else common
+        return more if "Cache-Control" in names else more + unkept
+
+    send_along(app, missing)
+
+
+def send_along(app: Flask, more: Callable[[Headers], Headers]) -> None:
+    """Have every answer sent with `more` headers than those it has, which that is told.
+
+    At the edge: Werkzeug looks at each header of a response several times on its way there.
+    """
+    answer = app.wsgi_app
+
+    def answered(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(status: str, headers: Headers, *exc_info: Any) -> Any:
+            return start_response(status, headers + more(headers), *exc_info)
+
+        return answer(environ, start)
+
+    app.wsgi_app = answered  # type: ignore[method-assign]
 
 
 def protected(response: Response, policy: str = PAGE) -> Response:

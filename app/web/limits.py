@@ -12,7 +12,7 @@ from math import ceil
 from time import time
 from typing import Any, NamedTuple
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, current_app, g, request
 from flask_limiter import Limiter, RateLimitExceeded
 from limits import RateLimitItem
 from limits.errors import StorageError
@@ -24,6 +24,7 @@ from app.config import Settings
 from app.errors import TooMany
 from app.services.actor import Actor
 from app.services.known_places import place_of
+from app.web.headers import Headers, send_along
 
 LIMITED = Counter("loans_rate_limited", "Requests refused for their number.", ("limit",))
 # What balancers and orchestrators ask by day and night, and must never be refused.
@@ -92,19 +93,19 @@ def init_app(app: Flask, settings: Settings) -> None:
     limiter = _limiter(app)
     paced = _hold_to_paces(app, limiter, settings)
 
-    @app.after_request
-    def _tell(response: Response) -> Response:
-        standing = _strict(limiter) if request.endpoint in paced else None
-        standing = standing or g.get("standing")
-        if standing is not None:
-            response.headers.extend(
-                (
-                    ("RateLimit-Limit", str(standing.limit)),
-                    ("RateLimit-Remaining", str(standing.remaining)),
-                    ("RateLimit-Reset", str(standing.seconds)),
-                )
-            )
-        return response
+    def standing(_: Headers) -> Headers:
+        nearest: Standing | None = g.get("standing")
+        if request.endpoint in paced:
+            nearest = _strict(limiter) or nearest
+        if nearest is None:
+            return []
+        return [
+            ("RateLimit-Limit", str(nearest.limit)),
+            ("RateLimit-Remaining", str(nearest.remaining)),
+            ("RateLimit-Reset", str(nearest.seconds)),
+        ]
+
+    send_along(app, standing)
 
 
 def of_caller(actor: Actor) -> None:

@@ -18,6 +18,7 @@ from flask import Flask, Response, g, has_app_context, request
 
 from app.config import Settings
 from app.masks import masked
+from app.web.headers import send_along
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     configure(settings.log_level)
     app.before_request(_begin)
     app.after_request(_finish)
+    send_along(app, lambda _: [("X-Request-ID", g.request_id)])
 
 
 def _begin() -> None:
@@ -53,7 +55,6 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
     if log.isEnabledFor(logging.INFO):
         _write_request(response)
     return response

@@ -7,11 +7,12 @@ import orjson
 from flask import Request, Response
 
 from app import cache
-from app.cache import Key, Namespace
+from app.cache import Key, Namespace, near
 from app.services.actor import Actor
 from app.services.generations import Topic
 from app.web.tags import is_known, not_modified
 
+# How long an answer is given again at most, whatever happens, in Redis and near together.
 BACKSTOP_SECONDS = 60
 
 
@@ -35,7 +36,7 @@ class Cached:
         """
         if actor.generation is None:
             return respond()
-        namespace = Namespace(self.name, BACKSTOP_SECONDS)
+        namespace = Namespace(self.name, BACKSTOP_SECONDS - near.SECONDS)
         parts = (actor.generation, actor.scope, asked.path, asked.query_string, form)
         key = namespace.key(*parts)
         etag = f'W/"{key.tag}"'

@@ -151,6 +151,27 @@ CACHING = (
         f"{REMEMBERED_TESTS} -k open_to_all",
     ),
     Mutant(
+        "what is nearby is asked for anew after a while",
+        "app/cache/near.py",
+        "TTLCache(most_bytes, SECONDS, timer",
+        "TTLCache(most_bytes, 2 * SECONDS, timer",
+        f"{CACHE_TESTS} -k a_while_ago",
+    ),
+    Mutant(
+        "nearby is room for so much alone",
+        "app/cache/near.py",
+        "TTLCache(most_bytes, ",
+        "TTLCache(2 * most_bytes, ",
+        f"{CACHE_TESTS} -k room_for_so_much",
+    ),
+    Mutant(
+        "with the cache off nothing is kept nearby",
+        CACHE,
+        "    if not _server().is_on:\n        return compute()\n",
+        "",
+        f"{CACHE_TESTS} -k without_a_cache",
+    ),
+    Mutant(
         "cache: a Redis that is away costs no generation",
         CACHE,
         "    return server.is_at_hand\n",

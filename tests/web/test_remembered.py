@@ -106,6 +106,7 @@ def test_each_is_told_what_they_would_be_told_without_a_cache_whoever_asked_befo
         expected = {name: told(ask(uncached(each), path)) for name, each in callers.items()}
         for warmer, reader in product(callers, callers):
             redis.flushdb()
+            app.extensions["near_cache"].clear()
             ask(callers[warmer], path)
             assert told(ask(callers[reader], path)) == expected[reader], (path, warmer, reader)
 
