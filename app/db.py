@@ -6,7 +6,7 @@ refuses to flush, update or delete outside `transaction()`.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,6 +38,7 @@ from app.config import Settings
 from app.errors import DomainError
 from app.insertion import New, statements
 from app.pool import MeasuredPool
+from app.refusals import translated
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +67,26 @@ class Base(DeclarativeBase):
 _OPEN = "transaction at work"
 _WHOLE = "transaction around it"
 _ELSEWHERE = "the replica it reads from"
+_LENT = "the connection of the transaction"
 _EACH = "after each commit"
 REPLICA = "replica"
 
 
 class _Session(BoundSession):
-    """One that reads from the replica within `on_replica()`, and from the primary elsewhere."""
+    """One that reads from the replica within `on_replica()`, and from the primary elsewhere.
+
+    Of a transaction it becomes a part with the first statement it has to send.
+    """
 
     def get_bind(self, *asked: Any, **options: Any) -> Engine | Connection:
         elsewhere: Engine | None = self.info.get(_ELSEWHERE)
-        return super().get_bind(*asked, **options) if elsewhere is None else elsewhere
+        if elsewhere is not None:
+            return elsewhere
+        if (lent := self.info.get(_LENT)) is None:
+            return super().get_bind(*asked, **options)
+        if isinstance(lent, PoolProxiedConnection):
+            lent = self.info[_LENT] = Connection(db.engine, lent)
+        return lent
 
 
 db = SQLAlchemy(session_options={"expire_on_commit": False, "class_": _Session})
@@ -169,6 +180,14 @@ def lent() -> PoolProxiedConnection | None:
     if work is not None:
         return work.lent
     return session.connection().connection if session.in_transaction() else None
+
+
+def borrowed() -> PoolProxiedConnection:
+    """A connection of the pool's, to be closed. Raises DatabaseAway, DatabaseBusy."""
+    try:
+        return db.engine.raw_connection()
+    except psycopg.Error as cause:
+        raise translated(cause) or cause from cause
 
 
 def copy_in(statement: str, rows: Iterable[Sequence[object]]) -> None:
@@ -276,18 +295,22 @@ def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
     if _ELSEWHERE in session.info:
         raise RuntimeError("what writes does not belong on the replica")
     session.rollback()
-    try:
-        lent = session.connection().connection
-        driver.command(lent, BEGIN)
-        settings = config.current()
-        if settings.database_behind_pgbouncer:
-            session.connection().execute(connections.set_limits(settings))
-        yield lent
-        driver.command(lent, COMMIT)
-        session.commit()  # which finds nothing left to do
-    except BaseException:
-        session.rollback()
-        raise
+    with closing(borrowed()) as lent:
+        session.info[_LENT] = lent
+        try:
+            driver.command(lent, BEGIN)
+            settings = config.current()
+            if settings.database_behind_pgbouncer:
+                session.connection().execute(connections.set_limits(settings))
+            yield lent
+            driver.command(lent, COMMIT)
+            if session.in_transaction():
+                session.commit()  # which finds nothing left to do
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            del session.info[_LENT]
     _run_all(current_app.extensions.get(_EACH, ()))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import PoolProxiedConnection
 from app.refusals import translated
 
 Values = Mapping[str, object]
+_CURSOR = "the cursor of this connection"
 
 
 def send(
@@ -20,13 +21,12 @@ def send(
     *,
     prepare: bool | None = None,
 ) -> psycopg.Cursor[tuple[Any, ...]]:
-    """Have the driver send a statement as it is.
+    """Have the driver send a statement as it is; what it answers is to be read before the next.
 
     Raises what PostgreSQL's errors mean, DatabaseAway and DatabaseBusy among it.
     """
-    driver = _driver(lent)
     try:
-        return driver.execute(statement, values, prepare=prepare)
+        return _cursor(lent).execute(statement, values, prepare=prepare)
     except psycopg.Error as cause:
         _refuse(lent, cause)
         raise
@@ -56,6 +56,14 @@ def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence
     except psycopg.Error as cause:
         _refuse(lent, cause)
         raise
+
+
+def _cursor(lent: PoolProxiedConnection) -> psycopg.Cursor[tuple[Any, ...]]:
+    """One for all statements of a connection: to make it takes half as long as to send one."""
+    kept: psycopg.Cursor[tuple[Any, ...]] | None = lent.info.get(_CURSOR)
+    if kept is None or kept.closed:
+        kept = lent.info[_CURSOR] = _driver(lent).cursor()
+    return kept
 
 
 def _driver(lent: PoolProxiedConnection) -> psycopg.Connection:

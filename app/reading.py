@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
-import psycopg
 from sqlalchemy import BindParameter, Select, bindparam, literal_column
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import visitors
 
-from app.db import db, lent
+from app.db import borrowed, lent
 from app.driver import Values, send
-from app.refusals import translated
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
@@ -56,11 +54,7 @@ class Reading:
 
     def _found_alone(self, asked: Values, prepare: bool | None) -> list[tuple[Any, ...]]:
         """On a connection of its own, for this one statement."""
-        try:
-            lent = db.engine.raw_connection()
-        except psycopg.Error as cause:
-            raise translated(cause) or cause from cause
-        with closing(lent):
+        with closing(borrowed()) as lent:
             return send(lent, self.sql, asked, prepare=prepare).fetchall()
 
 
