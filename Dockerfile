@@ -17,7 +17,7 @@ RUN python -m venv /opt/venv \
     && /opt/venv/bin/python -m pip uninstall --yes pip setuptools
 
 # Compiled now, because at run time the file system is read-only.
-COPY alembic.ini celery_app.py gunicorn.conf.py wsgi.py ./
+COPY alembic.ini celery_app.py fair_worker.py gunicorn.conf.py wsgi.py ./
 COPY deploy/alive.py deploy/entrypoint.sh deploy/ready.py deploy/
 COPY migrations migrations
 COPY app app

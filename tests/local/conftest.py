@@ -161,7 +161,8 @@ def make_project(path: Path) -> Path:
     (path / "alembic.py").write_text("print('migrated')\n")
     (path / "seed.py").write_text("import sys; print('seeded', *sys.argv[1:])\n")
     (path / "celery.py").write_text(CELERY)
-    (path / "gunicorn.conf.py").write_text((ROOT / "gunicorn.conf.py").read_text())
+    for name in ("gunicorn.conf.py", "fair_worker.py"):
+        (path / name).write_text((ROOT / name).read_text())
     return path
 
 

@@ -5,7 +5,6 @@ SIGTERMS says how often; the promise was tried for 50.
 
 import http.client
 import os
-import runpy
 import signal
 import socket
 import time
@@ -17,11 +16,12 @@ import pytest
 from app.local.processes import wait_until
 from app.local.server import LOOPBACK
 from app.models import Role
+from fair_worker import turn_away_the_next
 from tests.credentials import key_holder
 from tests.factories import Caller
 from tests.figures import report
 from tests.network.insistent import CLOSED_BETWEEN, REFUSED, Payers
-from tests.serving import PATIENCE, ROOT, Service, served
+from tests.serving import PATIENCE, Service, served
 
 SIGTERMS = int(os.environ.get("SIGTERMS", "2"))
 CUSTOMERS = 8
@@ -117,11 +117,10 @@ def test_nobody_is_turned_away_while_workers_are_replaced(
 
 
 def test_the_kernel_passes_over_new_connections_and_keeps_those_it_has_made() -> None:
-    turn_away = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["_turn_away_the_next"]
     with socket.create_server((LOOPBACK, 0)) as listener:
         address = listener.getsockname()
         with socket.create_connection(address) as former:
-            turn_away(listener)
+            turn_away_the_next(listener)
             former.sendall(b"asked")
             with pytest.raises(TimeoutError):
                 socket.create_connection(address, timeout=0.3)
