@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "cache": {"cache", "config"},
     "mail": {"config"},
     "background": set(),
-    "errors": set(),
+    "errors": {"errors"},
     "masks": set(),
     "telemetry": {"telemetry", "config", "driver", "masks"},
     "config": {"config", "rules"},
