@@ -11,7 +11,7 @@ import pytest
 
 from app import config
 from app.config import DEVELOPMENT_SECRET, VARIABLES, Environment, UnsafeSettings
-from app.config.variables import TAKEN
+from app.config.fields import TAKEN
 from tests.attacks import routes
 
 MINIMAL = {"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"}

@@ -12,13 +12,13 @@ from flask import current_app
 from limits import RateLimitItem
 from marshmallow import ValidationError
 
+from app.config.fields import Network
 from app.config.variables import (
     BROKER_URL,
     DEVELOPMENT_SECRET,
     FRAUD_VARIABLES,
     SCHEMA,
     Environment,
-    Network,
     SmtpSecurity,
 )
 from app.rules.limits import Limit

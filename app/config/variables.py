@@ -3,17 +3,13 @@
 import re
 from decimal import Decimal
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-from limits import RateLimitItem, parse
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range, Regexp
 from redis.connection import parse_url
 
-from app.rules import fraud, limits, risk
-from app.rules.limits import Limit
+from app.config.fields import Domains, Figure, Names, Networks, Pace, Place, RuleLimit
+from app.rules import fraud, risk
 
 DEVELOPMENT_SECRET = "only-for-development-and-refused-elsewhere"  # noqa: S105
 # Domains at which anyone gets an address: how many customers share one says nothing.
@@ -26,15 +22,6 @@ PUBLIC_EMAIL_PROVIDERS = (
     "seznam.cz,sfr.fr,sina.com,t-online.de,terra.com.br,tuta.com,tutanota.com,uol.com.br,"
     "virgilio.it,web.de,wp.pl,yahoo.co.in,yahoo.co.jp,yahoo.co.uk,yahoo.com,yahoo.com.br,yahoo.de,"
     "yahoo.es,yahoo.fr,yahoo.in,yahoo.it,yandex.com,yandex.ru,ymail.com,zoho.com"
-)
-
-PLACE = re.compile(r"/(?:[a-z0-9][a-z0-9-]{0,38}/){1,3}", re.ASCII)
-# What the paths of the API and of its documents begin with.
-TAKEN = frozenset(
-    (
-        *("auth", "customers", "exports", "healthz", "imports", "loans", "metrics", "payments"),
-        *("ping", "problems", "redoc", "reports", "static", "swagger"),
-    )
 )
 
 
@@ -53,27 +40,6 @@ class SmtpSecurity(StrEnum):
     NONE = "none"
 
 
-class _Names(fields.Field[tuple[str, ...]]):
-    """A comma-separated list."""
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[str, ...]:
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
-Network = IPv4Network | IPv6Network
-
-
-class _Networks(fields.Field[tuple[Network, ...]]):
-    """A comma-separated list of addresses and networks (192.0.2.0/24)."""
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[Network, ...]:
-        names = [name.strip() for name in value.split(",") if name.strip()]
-        try:
-            return tuple(ip_network(name) for name in names)
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-
-
 # What a browser sends as Origin, or any of them.
 ORIGIN = re.compile(r"https?://[^/\s,*?#@\\]+|\*", re.ASCII)
 
@@ -81,34 +47,6 @@ ORIGIN = re.compile(r"https?://[^/\s,*?#@\\]+|\*", re.ASCII)
 def _origins(names: tuple[str, ...]) -> None:
     if wrong := [name for name in names if not ORIGIN.fullmatch(name)]:
         raise ValidationError(f"{wrong[0]!r} is no origin like https://console.lender.example.")
-
-
-class _Pace(fields.Field[RateLimitItem | None]):
-    """How often in which time (30/minute, 100/15minutes), or off."""
-
-    def __init__(self, default: str) -> None:
-        super().__init__(load_default=parse(default))
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> RateLimitItem | None:
-        if value == "off":
-            return None
-        try:
-            return parse(value)
-        except ValueError:
-            raise ValidationError(f"{value!r} is no pace like 30/minute, nor off.") from None
-
-
-class _Figure(fields.Field[Decimal]):
-    """An exact number, written as the pattern says and not otherwise."""
-
-    def __init__(self, pattern: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.pattern = re.compile(pattern, re.ASCII)
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> Decimal:
-        if not self.pattern.fullmatch(value):
-            raise ValidationError(f"{value!r} is not a number like 0.50 or 10000.")
-        return Decimal(value)
 
 
 def _redis_url(value: str) -> None:
@@ -120,50 +58,7 @@ def _redis_url(value: str) -> None:
 
 # What Redis's client and Celery's both read alike: no options but those of TLS.
 BROKER_URL = re.compile(r"rediss?://[^?#;\s]*(\?ssl_\w+=[^&#;\s]*(&ssl_\w+=[^&#;\s]*)*)?", re.ASCII)
-
-
 _POSTGRES_URL = Regexp(r"postgres(ql)?(\+psycopg)?://")
-
-
-class _Domains(fields.Field[frozenset[str]]):
-    """A comma-separated list of domains, in the spelling that addresses are stored in."""
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> frozenset[str]:
-        return frozenset(_normalized(name.strip()) for name in value.split(",") if name.strip())
-
-
-def _normalized(domain: str) -> str:
-    try:
-        address = f"anyone@{domain}"
-        return validate_email(address, check_deliverability=False, test_environment=True).domain
-    except EmailNotValidError:
-        raise ValidationError(f"{domain!r} is no domain.") from None
-
-
-class _Limit(fields.Field[Limit]):
-    """The limit of one fraud rule: on, off, threshold=…, window=…, separated by commas."""
-
-    def __init__(self, rule: fraud.Rule) -> None:
-        super().__init__(load_default=rule.limit)
-        self.rule = rule
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> Limit:
-        try:
-            return limits.changed(self.rule.limit, value, takes=self.rule.takes)
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-
-
-class _Place(fields.Field[str]):
-    """A path of the site where pages live, like /console/; kept with a slash at both ends."""
-
-    def _deserialize(self, value: str, *_: Any, **__: Any) -> str:
-        place = f"/{value.strip('/')}/"
-        if not PLACE.fullmatch(place):
-            raise ValidationError(f"{value!r} is no path like /console/.")
-        if place.split("/")[1] in TAKEN:
-            raise ValidationError(f"{value!r} is where the API answers.")
-        return place
 
 
 def _whole(default: int, least: int, most: int) -> fields.Integer:
@@ -211,23 +106,23 @@ class _Variables(Schema):
         load_default="Loan service", validate=Regexp(r"[^:\x00-\x1f\x7f]{1,40}\Z")
     )
     ratelimit_enabled = fields.Boolean(load_default=True)
-    ratelimit_address = _Pace("12000/minute")
-    ratelimit_caller = _Pace("6000/minute")
-    ratelimit_bad_credentials = _Pace("120/minute")
-    ratelimit_login = _Pace("30/minute")
-    ratelimit_refresh = _Pace("120/minute")
-    ratelimit_register = _Pace("30/minute")
-    ratelimit_second_factor = _Pace("30/minute")
+    ratelimit_address = Pace("12000/minute")
+    ratelimit_caller = Pace("6000/minute")
+    ratelimit_bad_credentials = Pace("120/minute")
+    ratelimit_login = Pace("30/minute")
+    ratelimit_refresh = Pace("120/minute")
+    ratelimit_register = Pace("30/minute")
+    ratelimit_second_factor = Pace("30/minute")
     login_failures_allowed = _whole(10, 1, 1_000)
     login_failure_window_minutes = _whole(15, 1, 1_440)
     currency = fields.String(load_default="USD", validate=Regexp(r"[A-Z]{3}\Z"))
     idempotency_hours = _whole(24, 24, 8_760)
     # As many lines may there be as PostgreSQL's integers count.
     max_import_bytes = _whole(256 * 1024**2, 1, 2**31 - 1)
-    cors_origins = _Names(load_default=(), validate=_origins)
-    trusted_proxies = _Networks(load_default=())
-    admin_url = _Place(load_default="/console/")
-    admin_honeypot_url = _Place(load_default="/admin/")
+    cors_origins = Names(load_default=(), validate=_origins)
+    trusted_proxies = Networks(load_default=())
+    admin_url = Place(load_default="/console/")
+    admin_honeypot_url = Place(load_default="/admin/")
     console_idle_minutes = _whole(30, 5, 720)
     metrics_token = fields.String(load_default="")
     prometheus_multiproc_dir = fields.String(load_default="")
@@ -238,9 +133,9 @@ class _Variables(Schema):
     otel_traces_sampler_arg = fields.Float(load_default=1.0, validate=Range(0, 1))
     profile = fields.Boolean(load_default=False)
     cache_enabled = fields.Boolean(load_default=True)
-    public_email_providers = _Domains(load_default=frozenset(PUBLIC_EMAIL_PROVIDERS.split(",")))
-    auto_approve_below = _Figure(r"[0-9]{1,12}(\.[0-9]{1,2})?", load_default=None)
-    auto_approve_risk_below = _Figure(
+    public_email_providers = Domains(load_default=frozenset(PUBLIC_EMAIL_PROVIDERS.split(",")))
+    auto_approve_below = Figure(r"[0-9]{1,12}(\.[0-9]{1,2})?", load_default=None)
+    auto_approve_risk_below = Figure(
         r"[01](\.[0-9]{1,2})?",
         load_default=Decimal("0.50"),
         validate=Range(max=risk.ACCEPTABLE_BELOW),
@@ -255,5 +150,5 @@ class _Variables(Schema):
 
 FRAUD_VARIABLES = {f"fraud_{name.replace('-', '_')}": name for name in fraud.RULES}
 SCHEMA = _Variables.from_dict(
-    {variable: _Limit(fraud.RULES[name]) for variable, name in FRAUD_VARIABLES.items()}
+    {variable: RuleLimit(fraud.RULES[name]) for variable, name in FRAUD_VARIABLES.items()}
 )

@@ -171,9 +171,9 @@ FRAUDULENT = (
     ),
     Mutant(
         "fraud: public providers are written in one spelling",
-        "app/config/variables.py",
-        "frozenset(_normalized(name.strip()) for",
-        "frozenset(name.strip() for",
+        "app/config/fields.py",
+        "frozenset(_normalized(name) for",
+        "frozenset(name for",
         f"{ON_HTTP} -k one_spelling",
     ),
     Mutant(
