@@ -18,23 +18,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises UnsafeSettings when the environment must not be started with.
     """
     # Imported here, because the launcher in app.local must not pay for them.
-    from flask import Flask
-
     from app import cache, cli, config, console, db, queue, telemetry
     from app.routes import blueprints
     from app.schemas.imports import judged
     from app.services import exports, health, imports, notices, replica, tallies
     from app.web import cors, headers, limits, logs, metrics, problems, proxies, tokens
-    from app.web.refs import Ref
 
     settings = settings or config.load()
-    app = Flask(__name__)
-    app.extensions["settings"] = settings
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.debug = settings.debug
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-    app.url_map.converters["default"] = Ref
+    app = _made(settings)
     parts = (telemetry, db, cache, queue, tokens, logs, headers, cors, proxies, exports, replica)
     for part in parts:
         part.init_app(app, settings)
@@ -45,4 +36,20 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     console.init_app(app, settings)
     limits.init_app(app, settings)
+    return app
+
+
+def _made(settings: Settings) -> Flask:
+    """Flask with nothing in it, told how it reads paths and which body is too large."""
+    from flask import Flask
+
+    from app.web.refs import Ref
+
+    app = Flask(__name__)
+    app.extensions["settings"] = settings
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.debug = settings.debug
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    app.url_map.converters["default"] = Ref
     return app

@@ -1,7 +1,7 @@
 """Every setting of the service: the only module that reads the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -156,19 +156,18 @@ def current() -> Settings:
     return settings
 
 
-def _contradictions(settings: Settings) -> list[str]:
+def _contradictions(settings: Settings) -> Iterator[str]:
     if settings.use_celery and not BROKER_URL.fullmatch(settings.broker_url):
-        return [
+        yield (
             "CELERY_BROKER_URL, or REDIS_URL in its place: Celery takes redis://…/database or "
             "rediss://…/database, with no options but those of TLS (ssl_…)."
-        ]
-    return []
+        )
+    console, honeypot = settings.admin_url, settings.admin_honeypot_url
+    if console.startswith(honeypot) or honeypot.startswith(console):
+        yield "ADMIN_URL, ADMIN_HONEYPOT_URL: the one lies within the other."
 
 
 def _dangers(settings: Settings) -> list[str]:
-    console, honeypot = settings.admin_url, settings.admin_honeypot_url
-    if console.startswith(honeypot) or honeypot.startswith(console):
-        return ["ADMIN_URL, ADMIN_HONEYPOT_URL: the one lies within the other."]
     if not settings.is_exposed:
         return []
     checks = {

@@ -16,6 +16,12 @@ IMPORT_TASK = "import_customers"
 # at its import then loses nothing: the other finds it claimed.
 VISIBILITY_SECONDS = 900
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 2.0
+TRANSPORT = {
+    "visibility_timeout": VISIBILITY_SECONDS,
+    "socket_connect_timeout": CONNECT_SECONDS,
+    "socket_timeout": ANSWER_SECONDS,
+    "max_retries": 0,
+}
 # What waited longer has been handed over again; longer than clocks differ, by which this is judged.
 EXPIRE_SECONDS = 3_600.0
 
@@ -41,12 +47,7 @@ def celery(settings: Settings) -> "Celery":
         task_publish_retry=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={
-            "visibility_timeout": VISIBILITY_SECONDS,
-            "socket_connect_timeout": CONNECT_SECONDS,
-            "socket_timeout": ANSWER_SECONDS,
-            "max_retries": 0,
-        },
+        broker_transport_options=TRANSPORT,
     )
     if settings.broker_url.startswith("rediss:"):
         # Left alone, Celery takes whoever answers for Redis.

@@ -77,11 +77,7 @@ def log_in(
     """
     guesses = login_failures.of_log_in(email, address)
     login_failures.must_be_few(guesses)
-    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
-    known = passwords.matches(password, user.password_hash if user else None)
-    if user is None or not known or not user.is_active:
-        login_failures.add(guesses)
-        raise InvalidCredentials("Invalid Credentials")
+    user = _find_by_password(email, password, guesses)
     proven = user.password_hash  # as it was matched: the transaction reads the user anew
     rehashed = passwords.hashed(password) if passwords.outdated(proven) else None
     with transaction():
@@ -89,12 +85,9 @@ def log_in(
         if is_proven := _is_second_factor_proven(actor, user, guesses, otp):
             _note_login(user, proven, rehashed)
             login_failures.forget(guesses)
-            if at_console and user.role == Role.APPLICANT:
-                raise StaffOnly("The console is for officers and admins of the lender.")
+            life = _lifetime(actor, at_console=at_console)
             known_places.remember(email, address)
-            life = lifetimes.at_console() if at_console else lifetimes.over_the_api()
-            session = _open_session(user.id, life)
-            audit.record(actor, "user.logged_in", user)
+            session = _open_session(actor, user, life)
     if not is_proven:  # refused only now: the failure had to be committed
         raise InvalidCredentials("Invalid Credentials")
     return Grant(user.id, session.id, session.refresh_id)
@@ -194,11 +187,29 @@ def _lock_session(user_id: UUID, session_id: UUID) -> LoginSession:
     return session
 
 
-def _open_session(user_id: UUID, life: timedelta) -> LoginSession:
+def _find_by_password(email: str, password: str, guesses: Guesses) -> User:
+    """The active user they belong to. Raises InvalidCredentials, in one time for each reason."""
+    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
+    known = passwords.matches(password, user.password_hash if user else None)
+    if user is None or not known or not user.is_active:
+        login_failures.add(guesses)
+        raise InvalidCredentials("Invalid Credentials")
+    return user
+
+
+def _lifetime(actor: Actor, *, at_console: bool) -> timedelta:
+    """Of a session of the actor's. Raises StaffOnly for one at the console."""
+    if at_console and actor.role == Role.APPLICANT:
+        raise StaffOnly("The console is for officers and admins of the lender.")
+    return lifetimes.at_console() if at_console else lifetimes.over_the_api()
+
+
+def _open_session(actor: Actor, user: User, life: timedelta) -> LoginSession:
     session = LoginSession(
-        user_id=user_id, refresh_id=uuid7(), created_at=now(), expires_at=now() + life
+        user_id=user.id, refresh_id=uuid7(), created_at=now(), expires_at=now() + life
     )
     db.session.add(session)
+    audit.record(actor, "user.logged_in", user)
     return session
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from app.models.tally import Subject
 from app.reading import Reading
 from app.services import tallied
-from app.services.pages import Order, Page, cut, start_of
+from app.services.pages import Order, Page, Place, cut, start_of
 
 # To skip so many rows of an index costs no more than to look for the day where they end.
 SKIPPED_AT_MOST = 1_000
@@ -80,32 +80,16 @@ class Listing:
     ) -> Page[Any]:
         """The page of what meets the filters named in `asked`. Raises Invalid for the cursor."""
         values = _values(asked)
-        is_tallied = _is_tallied(frozenset(values))
         order = self._order(is_descending=not oldest_come_first)
         place = order.place(cursor) if cursor else None
         skipped, total = 0 if place else (page - 1) * page_size, None
-        if is_tallied and skipped > SKIPPED_AT_MOST:
+        if skipped > SKIPPED_AT_MOST and _is_tallied(frozenset(values)):
             day, before, total = self._sought(values, order, skipped)
             if day is None:
                 return Page((), total, page, page_size)
             values |= _from(day, order)
             skipped -= before
-        shape = Shape(
-            names=frozenset(values),
-            is_descending=order.is_descending,
-            size=page_size,
-            skips=skipped > 0,
-            is_after=place.is_after if place else None,
-            counts=total is None,
-        )
-        values |= {f"place_{at}": value for at, value in enumerate(place.values if place else ())}
-        # A plan that is kept would be one for skipping very many, or for a middling value.
-        is_even = is_tallied or not self.telling.isdisjoint(values)
-        reading = _reading(self, shape)
-        found = reading.rows({**values, "skipped": skipped}, is_prepared=is_even and not skipped)
-        if total is None:
-            total = found[0].total
-            found = [row for row in found if row.id is not None]
+        found, total = self._rows(values, order, place, page_size, skipped, total)
         return cut(found, total, order, page=page, page_size=page_size, place=place)
 
     def whole(
@@ -121,6 +105,34 @@ class Listing:
         """How many rows meet them."""
         values = _values(asked)
         return int(_counting(self, frozenset(values)).rows(values)[0].total)
+
+    def _rows(
+        self,
+        values: Values,
+        order: Order,
+        place: Place | None,
+        size: int,
+        skipped: int,
+        total: int | None,
+    ) -> tuple[Sequence[Any], int]:
+        """The rows of a page and one more, if there is one; and the total, counted if unknown."""
+        shape = Shape(
+            names=frozenset(values),
+            is_descending=order.is_descending,
+            size=size,
+            skips=skipped > 0,
+            is_after=place.is_after if place else None,
+            counts=total is None,
+        )
+        placed = {f"place_{at}": value for at, value in enumerate(place.values if place else ())}
+        # A plan that is kept would be one for skipping very many, or for a middling value.
+        is_even = _is_tallied(shape.names) or not self.telling.isdisjoint(shape.names)
+        found = _reading(self, shape).rows(
+            {**values, **placed, "skipped": skipped}, is_prepared=is_even and not skipped
+        )
+        if total is None:
+            return [row for row in found if row.id is not None], found[0].total
+        return found, total
 
     def _sought(self, values: Values, order: Order, skipped: int) -> tuple[date | None, int, int]:
         """The day on which a page begins, how many rows come before that day, and in all."""

@@ -53,7 +53,6 @@ class Ending:
 
 def follow(app: Flask, ending: Ending) -> None:
     """Have what Celery's processes go through followed by what the service needs then."""
-    settings: config.Settings = app.extensions["settings"]
 
     def start_afresh(**_: object) -> None:
         with app.app_context():
@@ -63,13 +62,6 @@ def follow(app: Flask, ending: Ending) -> None:
         if traces := app.extensions.get("traces"):
             traces.force_flush()
 
-    def live(**_: object) -> None:
-        if settings.celery_pulse_file:
-            Path(settings.celery_pulse_file).touch()
-
-    def follow_beat(**_: object) -> None:
-        signals.after_task_publish.connect(live, weak=False)
-
     # Python's warnings are for the tests, which fail on them; Celery has one for whoever is root.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
@@ -78,11 +70,24 @@ def follow(app: Flask, ending: Ending) -> None:
     signals.worker_process_init.connect(start_afresh, weak=False)
     signals.worker_process_shutdown.connect(send_traces, weak=False)
     signals.worker_shutting_down.connect(ending.begin, weak=False)
-    signals.heartbeat_sent.connect(live, weak=False)
-    signals.beat_init.connect(follow_beat, weak=False)
     signals.beat_embedded_init.connect(_end_with_the_worker, weak=False)
     signals.worker_ready.connect(_tell_of_the_start, weak=False)
     signals.worker_shutdown.connect(_tell_of_the_end, weak=False)
+    _show_life(app.extensions["settings"])
+
+
+def _show_life(settings: config.Settings) -> None:
+    """By touching a file: a worker with each heartbeat, beat with each task that it hands out."""
+
+    def live(**_: object) -> None:
+        if settings.celery_pulse_file:
+            Path(settings.celery_pulse_file).touch()
+
+    def follow_beat(**_: object) -> None:
+        signals.after_task_publish.connect(live, weak=False)
+
+    signals.heartbeat_sent.connect(live, weak=False)
+    signals.beat_init.connect(follow_beat, weak=False)
 
 
 def _leave_the_log(**_: object) -> None:

@@ -21,8 +21,8 @@ AT_CONSOLE = (
     Mutant(
         "the console is for staff",
         AUTH,
-        "        if at_console and user.role == Role.APPLICANT:",
-        "        if False:",
+        "    if at_console and actor.role == Role.APPLICANT:",
+        "    if False:",
         "tests/console/test_session.py -k kindly",
     ),
     Mutant(

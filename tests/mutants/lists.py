@@ -51,8 +51,8 @@ LISTS = (
     Mutant(
         "lists: no record is one where there is none",
         LISTING,
-        "            found = [row for row in found if row.id is not None]\n",
-        "",
+        "[row for row in found if row.id is not None], found[0].total",
+        "found, found[0].total",
         f"{DEEP} -k after_all_before",
     ),
     Mutant(
@@ -100,7 +100,7 @@ LISTS = (
     Mutant(
         "lists: a page is found by its day",
         LISTING,
-        "if is_tallied and skipped > SKIPPED_AT_MOST:",
+        "if skipped > SKIPPED_AT_MOST and _is_tallied(frozenset(values)):",
         "if False:",
         f"{DEEP} -k found_by_its_day",
     ),

@@ -31,14 +31,14 @@ WORKERS = (
     Mutant(
         "workers: an answer of the broker has its time",
         BROKER,
-        '            "socket_timeout": ANSWER_SECONDS,\n',
+        '    "socket_timeout": ANSWER_SECONDS,\n',
         "",
         f"{HANDED} -k hangs",
     ),
     Mutant(
         "workers: a broker that refuses is not asked for ever",
         BROKER,
-        '            "max_retries": 0,\n',
+        '    "max_retries": 0,\n',
         "",
         f"{HANDED} -k refuses",
     ),
