@@ -55,8 +55,11 @@ def readiness(service: Service) -> int | None:
         return None
 
 
-def ended_under_load(payers: Payers) -> tuple[list[int | None], int, float]:
-    """What /ping said from the signal on, how many were paid meanwhile, and the seconds it took."""
+def ended_under_load(payers: Payers) -> tuple[list[int | None], int, float, float]:
+    """What /ping said from the signal on, and how many were paid meanwhile.
+
+    With the seconds until nobody was let in any more, and until the service had ended.
+    """
     service, said = payers.service, []
     with payers.running():
         payers.await_answers(CUSTOMERS)
@@ -68,8 +71,9 @@ def ended_under_load(payers: Payers) -> tuple[list[int | None], int, float]:
         payers.await_answers(1)
         while said[-1] is not None:
             said.append(readiness(service))
+        closed = time.monotonic() - began
         assert service.ended(within=EXIT_SECONDS) == 0
-        return said, len(payers.paid) - before, time.monotonic() - began
+        return said, len(payers.paid) - before, closed, time.monotonic() - began
 
 
 def test_no_request_that_was_accepted_is_dropped_when_the_service_ends_under_load(
@@ -79,8 +83,9 @@ def test_no_request_that_was_accepted_is_dropped_when_the_service_ends_under_loa
     for _ in range(SIGTERMS):
         with served(ending) as service:
             payers = Payers(service, officer, customers)
-            said, paid_on_notice, took = ended_under_load(payers)
+            said, paid_on_notice, open_for, took = ended_under_load(payers)
         assert 503 in said
+        assert open_for >= NOTICE_SECONDS
         assert paid_on_notice > 0
         told.update(payers.told)
         paid.update(payers.paid)
