@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from queue import Queue
 from threading import Event, current_thread
@@ -65,26 +65,26 @@ def test_fifty_who_wake_it_at_once_start_one_thread(
 
 
 def test_it_works_again_after_its_pause(started: Started) -> None:
-    runs: Queue[None] = Queue()
-    started(lambda: runs.put(None), pause=SOON).wake()
-    for _ in range(3):
-        runs.get(timeout=20)
+    began: Queue[float] = Queue()
+    started(lambda: began.put(monotonic()), pause=REST).wake()
+    times = [began.get(timeout=20) for _ in range(3)]
+    assert all(later - earlier >= REST for earlier, later in pairwise(times))
 
 
 def test_whoever_wakes_it_under_way_has_it_work_once_more(started: Started) -> None:
-    runs: Queue[None] = Queue()
+    runs: Queue[bool] = Queue()
     goes_on = Event()
 
     def work() -> None:
-        runs.put(None)
+        runs.put(goes_on.is_set())
         goes_on.wait(20)
 
     background = started(work)
     background.wake()
-    runs.get(timeout=20)
+    first = runs.get(timeout=20)
     background.wake()
     goes_on.set()
-    runs.get(timeout=20)
+    assert (first, runs.get(timeout=20)) == (False, True)
 
 
 def test_it_rests_however_often_it_is_woken(started: Started) -> None:
@@ -110,15 +110,14 @@ def test_closing_ends_its_rest(started: Started) -> None:
 
 
 def test_work_that_fails_is_done_again(started: Started) -> None:
-    runs: Queue[None] = Queue()
+    runs, numbers = Queue[int](), count(1)
 
     def work() -> None:
-        runs.put(None)
+        runs.put(next(numbers))
         raise RuntimeError
 
     started(work, pause=SOON).wake()
-    for _ in range(3):
-        runs.get(timeout=20)
+    assert [runs.get(timeout=20) for _ in range(3)] == [1, 2, 3]
 
 
 def test_closing_waits_for_the_work_under_way_and_ends_it_for_good(

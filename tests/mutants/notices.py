@@ -333,4 +333,18 @@ NOTICES = (
         "        except ZeroDivisionError:",
         "tests/test_background.py -k done_again",
     ),
+    Mutant(
+        "background: it works again after its pause",
+        BACKGROUND,
+        "self._woken.wait(self._pause)",
+        "self._woken.wait()",
+        "tests/test_background.py -k after_its_pause",
+    ),
+    Mutant(
+        "background: woken under way, it works once more",
+        BACKGROUND,
+        "                self._do()\n",
+        "                self._do()\n                self._woken.clear()\n",
+        "tests/test_background.py -k under_way_has_it",
+    ),
 )

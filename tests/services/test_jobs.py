@@ -1,6 +1,7 @@
 """What PostgreSQL tells of work beside requests, whoever is asked."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from app.errors import DatabaseAway
 from app.models import CustomerImport, FlagNotice, ImportPart, ImportStatus
 from app.models.base import now
 from app.queue import Imports
-from app.services import jobs, notices
+from app.services import notices
 from app.tasks import make_celery
 from tests.factories import Caller
 from tests.web.test_metrics import figure
@@ -107,5 +108,8 @@ def test_without_a_database_the_rest_is_told(make_app: Callable[..., Flask]) -> 
 
 
 def test_a_task_that_cannot_be_written_down_is_no_failure(make_app: Callable[..., Flask]) -> None:
-    with make_app(DATABASE_URL="postgresql://u@127.0.0.1:9/d").app_context():
-        jobs.note("forget_expired", "done", 0.1)
+    app = make_app(DATABASE_URL="postgresql://u@127.0.0.1:9/d", USE_CELERY="true")
+    queue.offer(app, Imports(lambda *_: None, tuple))
+    with closing(make_celery(app)) as celery:
+        done = celery.tasks["import_customers"].apply(["0" * 32])
+    assert done.successful()
