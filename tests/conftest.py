@@ -138,6 +138,13 @@ def lender(app: Flask, clean: None) -> Lender:
     return Lender(app)
 
 
+@pytest.fixture(scope="module")
+def lasting_lender(app: Flask, settings: Settings) -> Iterator[Lender]:
+    """What is made with this one is there for all tests of a module."""
+    yield Lender(app)
+    sweep(app, settings)
+
+
 @pytest.fixture
 def anyone(lender: Lender) -> Caller:
     return Caller(lender.app)

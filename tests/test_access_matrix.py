@@ -5,9 +5,7 @@ row; if it sends a body, name that body in BODIES; if its path has a value that 
 in PLACES what stands there.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import Any
@@ -17,13 +15,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.config import Settings
 from app.models import Role
 from tests.attacks import good_form
 from tests.authenticator import Authenticator, give
-from tests.conftest import sweep
 from tests.credentials import key_holder, session_of
 from tests.factories import LOAN, PASSWORD, Caller, Lender, created
+from tests.matrix import Cells, an_import, protected, routes, rows_of, with_an_entry
 
 # owner       the applicant who made the record of the path, or whose record it is
 # stranger    another applicant
@@ -142,12 +139,12 @@ class World:
 # else the path names, the record holds under that name.
 PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/auth/users/<uuid:user_id>": lambda world: {"id": world.maker.id},
-    "/auth/users/<uuid:user_id>/totp": lambda world: protected(world),
+    "/auth/users/<uuid:user_id>/totp": lambda world: protected(world.maker),
     "/auth/api-keys/<uuid:key_id>": lambda world: key_holder(world.keeper, Role.OFFICER).record,
     "/customers/<ref>": lambda world: world.maker.make_customer(external_id=new_name()),
     "/customers/<ref>/account/withdrawals": lambda world: depositor(world),
     "/customers/<ref>/account/entries/<entry>": lambda world: depositor(world),
-    "/customers/imports/<uuid:import_id>": lambda world: an_import(world),
+    "/customers/imports/<uuid:import_id>": lambda world: an_import(world.keeper),
     "/loans/<ref>": lambda world: world.maker.make_loan(external_id=new_name()),
     "/loans/<ref>/clear-flags": lambda world: flagged_loan(world),
     "/payments/<ref>": lambda world: payment(world),
@@ -187,16 +184,7 @@ BODIES: dict[str, Callable[[World, str], dict[str, Any] | None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    method: str
-    route: str
-    sends: str
-    expected: dict[str, int]
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.route} {self.sends}"
-
+class Row(Cells):
     @property
     def place(self) -> str:
         """The key of PLACES for the record that the path names, or the body does."""
@@ -215,22 +203,15 @@ class Row:
         return PLACES[self.place](world) if self.place else {"id": ""}
 
     def send(self, world: World, caller: str, record: dict[str, Any]) -> TestResponse:
-        path = re.sub(
-            r"<(?:\w+:)?(\w+)>", lambda name: record.get(name[1], record["id"]), self.route
-        )
         send = getattr(world.callers[caller], self.method.lower())
         body = BODIES[self.sends](world, record["id"])
         form = {"data": good_form()} if self.sends == "file" else {}
-        response: TestResponse = send(path, body, headers={"X-Request-ID": "same"}, **form)
+        response: TestResponse = send(
+            self.path(record), body, headers={"X-Request-ID": "same"}, **form
+        )
         response.get_data()
         response.close()
         return response
-
-
-def protected(world: World) -> dict[str, Any]:
-    """The owner, with a second factor."""
-    give(Authenticator(), world.maker, is_enabled=True)
-    return {"id": world.maker.id}
 
 
 def code(world: World, *, is_enabled: bool) -> str:
@@ -247,10 +228,7 @@ def flagged_loan(world: World) -> dict[str, Any]:
 
 
 def depositor(world: World) -> dict[str, Any]:
-    customer = world.maker.make_customer(external_id=new_name())
-    deposits = f"/customers/{customer['id']}/account/deposits"
-    entry = created(world.keeper.post(deposits, {"amount": "1000.00"}))
-    return {**customer, "entry": entry["id"]}
+    return with_an_entry(world.keeper, world.maker.make_customer(external_id=new_name()))
 
 
 def payment(world: World) -> dict[str, Any]:
@@ -259,12 +237,6 @@ def payment(world: World) -> dict[str, Any]:
     assert world.keeper.post(f"/loans/{loan['id']}/activate").status_code == 200
     body = {"customer_id": loan["customer_id"], "total_amount": "1.00", "external_id": new_name()}
     return created(world.keeper.post("/payments/", body))
-
-
-def an_import(world: World) -> dict[str, Any]:
-    made = world.keeper.post("/customers/imports", data=good_form())
-    assert made.status_code == 202, made.get_data(as_text=True)
-    return dict(made.get_json())
 
 
 def new_email() -> str:
@@ -277,19 +249,7 @@ def new_name() -> str:
 
 @cache
 def rows() -> tuple[Row, ...]:
-    titles, *lines = (line.split() for line in MATRIX.splitlines() if line)
-    return tuple(
-        Row(method, route, sends, dict(zip(titles[3:], map(int, statuses), strict=True)))
-        for method, route, sends, *statuses in lines
-    )
-
-
-def routes(app: Flask) -> Iterator[tuple[str, str]]:
-    for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] in PAGES:
-            continue
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            yield method, rule.rule
+    return rows_of(MATRIX, Row)
 
 
 every_row = pytest.mark.parametrize("row", rows(), ids=str)
@@ -299,24 +259,19 @@ every_row_of_a_record = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def lender(app: Flask, settings: Settings) -> Iterator[Lender]:
-    yield Lender(app)
-    sweep(app, settings)
-
-
-@pytest.fixture(scope="module")
-def lasting_world(lender: Lender) -> World:
-    return World(lender)
+def lasting_world(lasting_lender: Lender) -> World:
+    return World(lasting_lender)
 
 
 @pytest.fixture
-def world(row: Row, lender: Lender, lasting_world: World) -> World:
+def world(row: Row, lasting_lender: Lender, lasting_world: World) -> World:
     """One for all rows, but for those that end a session or change a user."""
-    return World(lender) if row.spends_credentials else lasting_world
+    return World(lasting_lender) if row.spends_credentials else lasting_world
 
 
 def test_every_route_has_its_row_and_every_row_its_route(app: Flask) -> None:
-    assert {(row.method, row.route) for row in rows()} == set(routes(app))
+    asked = {(method, path) for room, method, path in routes(app) if room not in PAGES}
+    assert {(row.method, row.route) for row in rows()} == asked
 
 
 def test_no_row_stands_twice() -> None:
@@ -355,8 +310,8 @@ def test_anothers_record_reads_like_one_that_is_not_there(row: Row, world: World
 
 
 @pytest.mark.parametrize("path", ["/customers/", "/loans/", "/payments/"])
-def test_an_applicants_list_holds_nothing_of_anothers(path: str, lender: Lender) -> None:
-    world = World(lender)
+def test_an_applicants_list_holds_nothing_of_anothers(path: str, lasting_lender: Lender) -> None:
+    world = World(lasting_lender)
     payment(world)
     found = {
         name: world.callers[name].get(path).get_json() for name in ("stranger", "key/applicant")

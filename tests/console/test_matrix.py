@@ -5,9 +5,7 @@ row; if it sends a form, name that form in FORMS; if its path has a value that i
 in PLACES what stands there.
 """
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import Any
@@ -16,14 +14,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.config import Settings
 from app.models import Role
 from tests.attacks import fingerprint, good_form
-from tests.authenticator import Authenticator, give
-from tests.conftest import sweep
 from tests.console.desk import Desk, seated
 from tests.credentials import key_holder
-from tests.factories import LOAN, PASSWORD, Caller, Lender, created
+from tests.factories import LOAN, PASSWORD, Caller, Lender
+from tests.matrix import Cells, an_import, protected, routes, rows_of, with_an_entry
 
 # demoted     an officer who became an applicant while at the console
 # 303         a form that was done leads on; a page without a session leads to the log-in
@@ -125,10 +121,10 @@ class World:
 PLACES: dict[str, Callable[[World], dict[str, Any]]] = {
     "/review/": lambda world: world.keeper.make_loan(),
     "/loans/<ref>": lambda world: world.keeper.make_loan(),
-    "/customers/<ref>": lambda world: depositor(world),
+    "/customers/<ref>": lambda world: with_an_entry(world.keeper, world.keeper.make_customer()),
     "/payments/<ref>": lambda world: payment(world),
     "/payments/": lambda world: payer(world),
-    "/imports/<uuid:import_id>": lambda world: imported(world),
+    "/imports/<uuid:import_id>": lambda world: an_import(world.keeper),
     "/users/<uuid:user_id>": lambda world: {"id": world.other.id},
     "/users/<uuid:user_id>/second-factor": lambda world: protected(world.other),
     "/api-keys/<uuid:key_id>": lambda world: key_holder(world.keeper, Role.OFFICER).record,
@@ -163,16 +159,7 @@ FORMS: dict[str, Callable[[World, dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    method: str
-    route: str
-    sends: str
-    expected: dict[str, int]
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.route} {self.sends}"
-
+class Row(Cells):
     @property
     def spends_sessions(self) -> bool:
         return self.route in ("/login", "/logout") or self.route.startswith("/me/")
@@ -189,9 +176,7 @@ class Row:
 
     def send(self, world: World, visitor: str, record: dict[str, Any]) -> TestResponse:
         desk = world.desks[visitor]
-        path = re.sub(
-            r"<(?:\w+:)?(\w+)>", lambda name: str(record.get(name[1], record["id"])), self.route
-        )
+        path = self.path(record)
         if self.method == "GET":
             return desk.get(path)
         if self.sends == "log-in":
@@ -210,25 +195,8 @@ def payer(world: World) -> dict[str, Any]:
     return {"id": world.keeper.make_debt()["customer_id"]}
 
 
-def depositor(world: World) -> dict[str, Any]:
-    customer = world.keeper.make_customer()
-    deposits = f"/customers/{customer['id']}/account/deposits"
-    entry = created(world.keeper.post(deposits, {"amount": "1000.00"}))
-    return {**customer, "entry": entry["id"]}
-
-
 def payment(world: World) -> dict[str, Any]:
     return world.keeper.pay(payer(world)["id"], "1.00")
-
-
-def imported(world: World) -> dict[str, Any]:
-    """An import that waits to be worked on."""
-    return dict(world.keeper.post("/customers/imports", data=good_form()).json)
-
-
-def protected(user: Caller) -> dict[str, Any]:
-    give(Authenticator(), user, is_enabled=True)
-    return {"id": user.id}
 
 
 def new_name() -> str:
@@ -237,39 +205,23 @@ def new_name() -> str:
 
 @cache
 def rows() -> tuple[Row, ...]:
-    titles, *lines = (line.split() for line in MATRIX.splitlines() if line)
-    return tuple(
-        Row(method, route, sends, dict(zip(titles[3:], map(int, statuses), strict=True)))
-        for method, route, sends, *statuses in lines
-    )
-
-
-def routes(app: Flask, room: str) -> Iterator[tuple[str, str]]:
-    for rule in app.url_map.iter_rules():
-        if rule.endpoint.partition(".")[0] == room:
-            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-                yield method, rule.rule
+    return rows_of(MATRIX, Row)
 
 
 @pytest.fixture(scope="module")
-def lender(app: Flask, settings: Settings) -> Iterator[Lender]:
-    yield Lender(app)
-    sweep(app, settings)
-
-
-@pytest.fixture(scope="module")
-def lasting_world(lender: Lender) -> World:
-    return World(lender)
+def lasting_world(lasting_lender: Lender) -> World:
+    return World(lasting_lender)
 
 
 @pytest.fixture
-def world(row: Row, lender: Lender, lasting_world: World) -> World:
-    return World(lender) if row.spends_sessions else lasting_world
+def world(row: Row, lasting_lender: Lender, lasting_world: World) -> World:
+    return World(lasting_lender) if row.spends_sessions else lasting_world
 
 
 def test_every_route_has_its_row_and_every_row_its_route(app: Flask) -> None:
-    assert {(row.method, f"/console{row.route}") for row in rows()} == set(routes(app, "console"))
-    assert set(routes(app, "honeypot")) == HONEYPOT
+    pages = {(method, path) for room, method, path in routes(app) if room == "console"}
+    assert {(row.method, f"/console{row.route}") for row in rows()} == pages
+    assert {(method, path) for room, method, path in routes(app) if room == "honeypot"} == HONEYPOT
 
 
 def test_every_route_is_a_page(app: Flask) -> None:

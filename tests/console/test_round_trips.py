@@ -3,16 +3,13 @@
 The session is among it. A page that is missing here fails, and so does one that is gone.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from app.config import Settings
 from app.models import Role
 from tests.attacks import good_form
-from tests.conftest import sweep
 from tests.console.desk import Desk, seated
 from tests.credentials import execute
 from tests.factories import Caller, Lender
@@ -74,19 +71,13 @@ def furnish(admin: Caller, customer: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def lender(app: Flask, settings: Settings) -> Iterator[Lender]:
-    yield Lender(app)
-    sweep(app, settings)
-
-
-@pytest.fixture(scope="module")
-def book(lender: Lender) -> tuple[Desk, list[dict[str, str]]]:
+def book(lasting_lender: Lender) -> tuple[Desk, list[dict[str, str]]]:
     """A desk, and the records of a customer with one of each and of another with many."""
-    admin = lender.user(Role.ADMIN)
+    admin = lasting_lender.user(Role.ADMIN)
     few = furnish(admin, admin.make_customer())
     customer = admin.make_customer()
     many = [furnish(admin, customer) for _ in range(MANY)][-1]
-    desk = seated(lender.app, admin.user)
+    desk = seated(lasting_lender.app, admin.user)
     assert desk.get("/loans/").status_code == 200
     return desk, [{**each, "user": admin.id} for each in (few, many)]
 
