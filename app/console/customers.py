@@ -1,5 +1,6 @@
 """Customers: found as one types, their pages, their accounts."""
 
+from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -10,13 +11,14 @@ from app.console.told import tell
 from app.console.words import money
 from app.schemas.accounts import MovementIn
 from app.schemas.common import ReasonRequiredIn
-from app.schemas.console import ApplicationForm, CustomerForm
+from app.schemas.console import CustomerForm
 from app.schemas.customers import (
     CustomerFilter,
     CustomerListFilter,
     CustomerOut,
     CustomerPatchIn,
 )
+from app.schemas.loans import ApplicationIn
 from app.services import accounts, credit, customers, exports, loans, payments, records
 from app.services.actor import Actor
 from app.web import streamed
@@ -76,7 +78,7 @@ def edit(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
 
 
 @bp.post("/<ref>/loans")
-@page(form=ApplicationForm, again=show, once=True)
+@page(form=ApplicationIn, again=show, once=True)
 def apply(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
     """Take an application of the customer's."""
     loan = loans.apply(actor, customer=ref, **form)
@@ -89,8 +91,7 @@ def apply(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
 def deposit(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
     """Pay into the customer's account."""
     entry = accounts.deposit(actor, ref, **form)
-    tell(f"{money(entry.amount)} paid in. The account holds {money(entry.balance_after)}.")
-    return go("console.customers.show", ref=ref)
+    return _booked(f"{money(entry.amount)} paid in", entry.balance_after, ref)
 
 
 @bp.post("/<ref>/withdrawals")
@@ -98,8 +99,7 @@ def deposit(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
 def withdraw(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
     """Pay out of the customer's account."""
     entry = accounts.withdraw(actor, ref, **form)
-    tell(f"{money(entry.amount)} paid out. The account holds {money(entry.balance_after)}.")
-    return go("console.customers.show", ref=ref)
+    return _booked(f"{money(entry.amount)} paid out", entry.balance_after, ref)
 
 
 @bp.post("/<ref>/entries/<entry>/reverse")
@@ -107,5 +107,9 @@ def withdraw(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
 def reverse(actor: Actor, ref: str, entry: str, form: dict[str, Any]) -> Response:
     """Undo a deposit or a withdrawal."""
     undone = accounts.reverse(actor, ref, entry, **form)
-    tell(f"Reversed. The account holds {money(undone.balance_after)}.")
+    return _booked("Reversed", undone.balance_after, ref)
+
+
+def _booked(what: str, balance: Decimal | None, ref: str) -> Response:
+    tell(f"{what}. The account holds {money(balance)}.")
     return go("console.customers.show", ref=ref)

@@ -8,8 +8,8 @@ from app.console.facts import facts_of
 from app.console.layout import options, render
 from app.console.page import go, page
 from app.console.told import tell
-from app.schemas.console import ApplicationEditForm, Decision, DecisionForm
-from app.schemas.loans import LoanFilter, LoanListFilter, LoanOut
+from app.schemas.console import Decision, DecisionForm
+from app.schemas.loans import ApplicationPatchIn, LoanFilter, LoanListFilter, LoanOut
 from app.services import clearances, exports, loans, names, records, review
 from app.services.actor import Actor
 from app.web import streamed
@@ -66,7 +66,7 @@ def decide(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
 
 
 @bp.post("/<ref>/edit")
-@page(form=ApplicationEditForm, again=show)
+@page(form=ApplicationPatchIn, again=show)
 def edit(actor: Actor, ref: str, form: dict[str, Any]) -> Response:
     """Edit an open application, which is judged anew."""
     loans.change(actor, ref, **form)

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from app.console.layout import render
 from app.console.page import go, page
 from app.console.told import tell
-from app.schemas.console import PasswordForm
+from app.schemas.auth import PasswordChangeIn
 from app.services import users
 from app.services.actor import Actor
 from app.web.limits import Pace
@@ -23,7 +23,7 @@ def show(actor: Actor) -> str:
 
 
 @bp.post("/password")
-@page(form=PasswordForm, again=show, needs_totp=False, pace=Pace.SECOND_FACTOR)
+@page(form=PasswordChangeIn, again=show, needs_totp=False, pace=Pace.SECOND_FACTOR)
 def change_password(actor: Actor, form: dict[str, Any]) -> Response:
     """Set a new password and end one's other sessions."""
     users.change_password(actor, **form)

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, request
 from app.console.layout import options, render
 from app.console.page import go, page
 from app.console.told import tell
-from app.schemas.auth import UserFilter, UserListFilter, UserOut
-from app.schemas.console import UserEditForm, UserForm
+from app.schemas.auth import UserFilter, UserListFilter, UserOut, UserPatchIn
+from app.schemas.console import UserForm
 from app.services import exports, second_factors, users
 from app.services.actor import Actor
 from app.web import streamed
@@ -49,7 +49,7 @@ def show(actor: Actor, user_id: UUID) -> str:
 
 
 @bp.post("/<uuid:user_id>")
-@page(form=UserEditForm, again=show)
+@page(form=UserPatchIn, again=show)
 def change(actor: Actor, user_id: UUID, form: dict[str, Any]) -> Response:
     """Change a user's role, activity or nickname, effective on their next request."""
     user = users.change(actor, user_id, **form)

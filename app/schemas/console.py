@@ -7,25 +7,19 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from app.models import PaymentSource, Role
-from app.schemas.auth import ApiKeyOut
+from app.schemas.auth import ApiKeyOut, LoginIn, RegisterIn
 from app.schemas.common import DayRange, ListFilter, Query
 from app.schemas.customers import CustomerPatchIn
 from app.schemas.fields import (
     Choice,
     Day,
-    Email,
     ExternalId,
     Id,
     Instant,
     Money,
-    Otp,
     Reference,
-    Secret,
     Text,
-    Truth,
-    Whole,
 )
-from app.schemas.loans import TERM_MOST
 
 CHOSEN_MOST = 100
 TAG_MOST = 60
@@ -49,16 +43,8 @@ class LogInQuery(Query):
     next = Text(500)
 
 
-class LogInForm(Schema):
-    email = Text(254, required=True)
-    password = Secret(1024, required=True)
-    otp = Otp()
+class LogInForm(LoginIn):
     next = Text(500)
-
-
-class PasswordForm(Schema):
-    current_password = Secret(1024, required=True)
-    new_password = Secret(128, required=True)
 
 
 class FiguresFilter(DayRange, Query):
@@ -90,25 +76,6 @@ class ReviewForm(DecisionForm):
     after = Reference()
 
 
-class ApplicationForm(Schema):
-    """An application of the customer on whose page it is."""
-
-    amount = Money(required=True)
-    term_months = Whole(1, TERM_MOST, required=True)
-    purpose = Text(200, required=True)
-    income = Money(positive=False, required=True)
-    expenses = Money(positive=False, required=True)
-    external_id = ExternalId(allow_none=True)
-
-
-class ApplicationEditForm(Schema):
-    amount = Money()
-    term_months = Whole(1, TERM_MOST)
-    purpose = Text(200)
-    income = Money(positive=False)
-    expenses = Money(positive=False)
-
-
 class CustomerForm(CustomerPatchIn):
     """A new customer: first name, last name and e-mail, or an external id."""
 
@@ -122,17 +89,8 @@ class PaymentForm(Schema):
     external_id = ExternalId(allow_none=True)
 
 
-class UserForm(Schema):
-    email = Email(required=True)
-    password = Secret(128, required=True)
-    nickname = Text(60, allow_none=True)
+class UserForm(RegisterIn):
     role = Choice(*Role, load_default=Role.OFFICER)
-
-
-class UserEditForm(Schema):
-    role = Choice(*Role)
-    is_active = Truth()
-    nickname = Text(60, allow_none=True)
 
 
 class ApiKeyForm(Schema):

@@ -34,25 +34,33 @@ TERM_MOST = 600
 POLICY = "policy"
 
 
-class LoanIn(NamesCustomer):
+class ApplicationIn(Schema):
+    """What somebody applies for, whoever it is, and what they live on."""
+
     amount = Money(required=True)
     term_months = Whole(1, TERM_MOST, required=True)
     purpose = Text(200, required=True)
     income = Money(positive=False, required=True)
     expenses = Money(positive=False, required=True)
     external_id = ExternalId(allow_none=True)
+
+
+class LoanIn(ApplicationIn, NamesCustomer):
     contract_version = Text(30, allow_none=True)
     maximum_payment_date = Day(allow_none=True)
 
 
-class LoanPatchIn(Schema):
-    """`status` and its `reason` are for admins."""
-
+class ApplicationPatchIn(Schema):
     amount = Money()
     term_months = Whole(1, TERM_MOST)
     purpose = Text(200)
     income = Money(positive=False)
     expenses = Money(positive=False)
+
+
+class LoanPatchIn(ApplicationPatchIn):
+    """`status` and its `reason` are for admins."""
+
     status = Choice(LoanStatus.APPROVED, LoanStatus.REJECTED, LoanStatus.FLAGGED)
     reason = Text(500)
 
