@@ -1,6 +1,6 @@
 """What is tallied is what there is, on each day and in longer spans; and so are open flags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from app.models import AuditEvent, Customer, FraudFlag, Loan, Payment, Tally, TallyChange
 from app.models.tally import FIRST_DAY, Subject
-from app.services.books.checks import Differing, check, words
+from app.services.books.checks import Check, Differing, Statement, check, words
 
 Line = Select[*tuple[Any, ...]]
 SUMS = ("number", "risk", "amount", "outstanding")
@@ -31,46 +31,37 @@ COLUMNS = ("of", "day", "kind", "is_flagged", "is_tallied", *SUMS)
 NOTHING = literal_column("0", Integer)
 
 
-@check(
-    "tallied loans", reads="loans", record="loans of", found="tallied {}", expected="on record {}"
-)
+def _check(reads: str) -> Callable[[Statement], Check]:
+    """A check of what is tallied of such records, against what is on record of them."""
+    return check(
+        f"tallied {reads}",
+        reads=reads,
+        record=f"{reads} of",
+        found="tallied {}",
+        expected="on record {}",
+    )
+
+
+@_check("loans")
 def loans() -> Differing:
     """As many of each day and status, flagged or not, and as much in all, as the tallies say."""
     sums = (Loan.risk_score, Loan.amount, Loan.outstanding)
     return _tallied("loans", Loan.created_at, Loan.status, Loan.open_flags > NOTHING, sums)
 
 
-@check(
-    "tallied customers",
-    reads="customers",
-    record="customers of",
-    found="tallied {}",
-    expected="on record {}",
-)
+@_check("customers")
 def customers() -> Differing:
     """As many of each day and status as the tallies say."""
     return _tallied("customers", Customer.created_at, Customer.status)
 
 
-@check(
-    "tallied payments",
-    reads="payments",
-    record="payments of",
-    found="tallied {}",
-    expected="on record {}",
-)
+@_check("payments")
 def payments() -> Differing:
     """As many of each day and status as the tallies say."""
     return _tallied("payments", Payment.created_at, Payment.status)
 
 
-@check(
-    "tallied audit events",
-    reads="audit events",
-    record="audit events of",
-    found="tallied {}",
-    expected="on record {}",
-)
+@_check("audit events")
 def audit_events() -> Differing:
     """As many of each day and action as the tallies say."""
     return _tallied("audit", AuditEvent.at, AuditEvent.action)
