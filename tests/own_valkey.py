@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 from redis import Redis
 
-from app.local.folder import Folder
 from app.local.valkey import Valkey
-from tests.servers import fresh_folder
+from tests.servers import claimed_folder
 
 # What the service never keeps: of no length, of another format, of another type.
 FOREIGN: tuple[bytes | list[bytes], ...] = (b"", b"null", b'{"cut', b"7" * 99, [b"a", b"list"])
@@ -15,11 +14,8 @@ FOREIGN: tuple[bytes | list[bytes], ...] = (b"", b"null", b'{"cut', b"7" * 99, [
 
 @contextmanager
 def own_valkey() -> Iterator[Valkey]:
-    """Call it from the main thread, for the server ends with the thread that started it."""
-    with fresh_folder() as path:
-        folder = Folder(path)
-        with folder.claimed(), Valkey(folder) as server:
-            yield server
+    with claimed_folder() as folder, Valkey(folder) as server:
+        yield server
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from app.local.folder import Folder
 from app.local.postgres import HBA, SUPERUSER, Postgres
 from app.local.processes import LocalError, wait_until
 from app.local.server import LOOPBACK
-from tests.servers import fresh_folder
+from tests.servers import claimed_folder
 
 CAUGHT_UP_SECONDS = 30
 MAY_COPY = f"host replication all {LOOPBACK}/32 scram-sha-256\n"
@@ -94,8 +94,9 @@ class Replica(Postgres):
 
 @contextmanager
 def own_pair() -> Iterator[tuple[Primary, Replica]]:
-    """Call it from the main thread, for the servers end with the thread that started them."""
-    with fresh_folder() as path:
-        folder = Folder(path)
-        with folder.claimed(), Primary(folder) as primary, Replica(folder, primary) as replica:
-            yield primary, replica
+    with (
+        claimed_folder() as folder,
+        Primary(folder) as primary,
+        Replica(folder, primary) as replica,
+    ):
+        yield primary, replica

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from psycopg import sql
 from app.local.folder import Folder
 from app.local.postgres import Postgres
 from app.local.processes import wait_until
+from app.local.server import LOOPBACK
 from app.local.valkey import Valkey
 
 LOCAL = Path(__file__).parents[1] / ".local"
@@ -61,17 +63,13 @@ def require_test_name(name: str) -> None:
 
 @contextmanager
 def start_test_servers() -> Iterator[TestServers]:
-    """Servers for one test run; TEST_DATABASE_URL and TEST_REDIS_URL name others instead.
-
-    Call it from the main thread, for the servers end with the thread that started them.
-    """
+    """Servers for one test run; TEST_DATABASE_URL and TEST_REDIS_URL name others instead."""
     with ExitStack() as stack:
         database_url = os.environ.get("TEST_DATABASE_URL", "")
         redis_url = os.environ.get("TEST_REDIS_URL", "")
         postgres = valkey = None
         if not (database_url and redis_url):
-            folder = Folder(stack.enter_context(fresh_folder()))
-            stack.enter_context(folder.claimed())
+            folder = stack.enter_context(claimed_folder())
             if not database_url:
                 postgres = stack.enter_context(Postgres(folder, durable=False))
             if not redis_url:
@@ -82,6 +80,18 @@ def start_test_servers() -> Iterator[TestServers]:
             postgres=postgres,
             valkey=valkey,
         )
+
+
+@contextmanager
+def claimed_folder() -> Iterator[Folder]:
+    """A fresh one, for servers.
+
+    Call it from the main thread, for the servers end with the thread that started them.
+    """
+    with fresh_folder() as path:
+        folder = Folder(path)
+        with folder.claimed():
+            yield folder
 
 
 @contextmanager
@@ -99,6 +109,15 @@ def fresh_folder() -> Iterator[Path]:
             yield path
         finally:
             wait_until(lambda: _is_removed(path), LAST_WRITES_SECONDS)
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_removed(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from tests.conftest import migrate
 from tests.network.own_postgres import new_database
 from tests.network.pgbouncer import PgBouncer
 from tests.replica import Primary, Replica
-from tests.servers import fresh_folder
+from tests.servers import claimed_folder
 from tests.serving import Answer, Client
 
 ROOT = Path(__file__).parents[2]
@@ -149,8 +149,7 @@ class Site:
 def running(environ: Mapping[str, str]) -> Iterator[Site]:
     """Call it from the main thread, for all of it ends with the thread that started it."""
     with ExitStack() as stack:
-        folder = Folder(stack.enter_context(fresh_folder()))
-        stack.enter_context(folder.claimed())
+        folder = stack.enter_context(claimed_folder())
         primary = stack.enter_context(Primary(folder))
         url = new_database(primary, "site_test")
         migrate(url)

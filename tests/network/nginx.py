@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from app.local.folder import Folder
 from app.local.processes import Child
 from app.local.server import LOOPBACK, Server
-from tests.servers import fresh_folder
+from tests.servers import accepts, claimed_folder
 
 BINARY = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 CONFIG = Path(__file__).parents[2] / "deploy" / "nginx.conf"
@@ -59,17 +58,10 @@ class Nginx(Server):
         return text
 
     def _answers(self) -> bool:
-        try:
-            socket.create_connection((LOOPBACK, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return accepts(self.port)
 
 
 @contextmanager
 def nginx(ports: Sequence[int], *, is_told: bool = False) -> Iterator[Nginx]:
-    """Call it from the main thread, for the server ends with the thread that started it."""
-    with fresh_folder() as path:
-        folder = Folder(path)
-        with folder.claimed(), Nginx(folder, ports, is_told=is_told) as server:
-            yield server
+    with claimed_folder() as folder, Nginx(folder, ports, is_told=is_told) as server:
+        yield server

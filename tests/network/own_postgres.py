@@ -3,18 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.local.folder import Folder
 from app.local.postgres import Postgres
-from tests.servers import TestServers, fresh_folder
+from tests.servers import TestServers, claimed_folder
 
 
 @contextmanager
 def own_postgres() -> Iterator[Postgres]:
-    """Call it from the main thread, for the server ends with the thread that started it."""
-    with fresh_folder() as path:
-        folder = Folder(path)
-        with folder.claimed(), Postgres(folder) as server:
-            yield server
+    with claimed_folder() as folder, Postgres(folder) as server:
+        yield server
 
 
 def new_database(server: Postgres, name: str) -> str:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from sqlalchemy import make_url
 from app.local.folder import Folder
 from app.local.processes import Child
 from app.local.server import LOOPBACK, Server
-from tests.servers import fresh_folder
+from tests.servers import accepts, claimed_folder
 
 BINARY = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 POOL = 3
@@ -70,17 +69,10 @@ class PgBouncer(Server):
         )
 
     def _answers(self) -> bool:
-        try:
-            socket.create_connection((LOOPBACK, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return accepts(self.port)
 
 
 @contextmanager
 def pgbouncer(database_url: str) -> Iterator[PgBouncer]:
-    """Call it from the main thread, for the server ends with the thread that started it."""
-    with fresh_folder() as path:
-        folder = Folder(path)
-        with folder.claimed(), PgBouncer(folder, database_url) as server:
-            yield server
+    with claimed_folder() as folder, PgBouncer(folder, database_url) as server:
+        yield server
