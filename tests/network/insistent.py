@@ -6,18 +6,12 @@ Half of them keep their connection, half open one for each request.
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event
 
-from app.local.processes import wait_until
 from app.local.server import LOOPBACK
-from tests.factories import Caller
-from tests.serving import PATIENCE, Service
+from tests.network.clients import Clients
+from tests.serving import PATIENCE
 
-CLIENTS = 16
 # Nobody listened any more, or the kernel had not made the connection when they stopped.
 REFUSED = "refused"
 # A kept connection, on which an answer had come before, ended without one byte of the next.
@@ -27,32 +21,16 @@ DROPPED = "dropped"
 
 
 @dataclass
-class Payers:
-    """What they were told: each answer's status or fate, and the ids of what was acknowledged."""
+class Payers(Clients):
+    """`paid` has the ids of what was acknowledged. They end, too, when nobody listens."""
 
-    service: Service
-    caller: Caller
-    customers: Sequence[str]
-    told: list[int | str] = field(default_factory=list)
+    at_once = 16
+
     paid: list[str] = field(default_factory=list)
-    _enough: Event = field(default_factory=Event)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Until the block ends, or nobody listens."""
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            clients = [pool.submit(self._work, number) for number in range(CLIENTS)]
-            try:
-                yield
-            finally:
-                self._enough.set()
-            for client in clients:
-                client.result()
-
-    def await_answers(self, count: int) -> None:
-        """Return when so many more payments were acknowledged."""
-        enough = len(self.paid) + count
-        assert wait_until(lambda: len(self.paid) >= enough, PATIENCE), self.told[-20:]
+    @property
+    def acknowledged(self) -> int:
+        return len(self.paid)
 
     def _work(self, number: int) -> None:
         connection = http.client.HTTPConnection(LOOPBACK, self.service.port, timeout=PATIENCE)

@@ -11,7 +11,7 @@ from app.local.processes import wait_until
 from app.local.server import LOOPBACK
 from tests.credentials import execute
 from tests.factories import Caller
-from tests.network.deeds import DEEDS, Deed, books_of
+from tests.network.deeds import DEEDS, Books, Deed, books_of
 from tests.serving import PATIENCE, Answer, Service, served
 
 KEPT = "SELECT count(*) FROM kept_answers WHERE key = :key"
@@ -46,14 +46,18 @@ def until_answered(service: Service, admin: Caller, path: str, body: object, key
     return answers[-1]
 
 
+def done_once(admin: Caller, deed: Deed) -> Books:
+    """The books of another customer after the same, which nothing interrupted."""
+    request = deed(admin)
+    assert admin.post(request.path, request.body).status_code < 300
+    return books_of(admin.app, request.customer)
+
+
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
 def test_a_client_that_goes_before_the_answer_finds_it_when_it_asks_again(
     admin: Caller, service: Service, deed: Deed
 ) -> None:
-    request, other = deed(admin), deed(admin)
-    key = str(uuid4())
-    assert admin.post(other.path, other.body).status_code < 300
-    done = books_of(admin.app, other.customer)
+    request, key, done = deed(admin), str(uuid4()), done_once(admin, deed)
     ask_and_go(service, request.path, request.body, {**admin.headers, "Idempotency-Key": key})
     assert wait_until(lambda: execute(admin.app, KEPT, key=key)[0] == 1, PATIENCE)
     answer = until_answered(service, admin, request.path, request.body, key)
@@ -65,10 +69,7 @@ def test_a_client_that_goes_before_the_answer_finds_it_when_it_asks_again(
 def test_a_client_that_goes_and_asks_again_at_once_has_it_done_once(
     admin: Caller, service: Service, deed: Deed
 ) -> None:
-    request, other = deed(admin), deed(admin)
-    key = str(uuid4())
-    assert admin.post(other.path, other.body).status_code < 300
-    done = books_of(admin.app, other.customer)
+    request, key, done = deed(admin), str(uuid4()), done_once(admin, deed)
     for _ in range(3):
         ask_and_go(service, request.path, request.body, {**admin.headers, "Idempotency-Key": key})
     answer = until_answered(service, admin, request.path, request.body, key)
