@@ -3,12 +3,14 @@
 from typing import Any
 
 import jwt
+import pytest
 from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from app.db import db
 from app.models import Role
+from app.services import login_failures, passwords
 from tests.factories import PASSWORD, Caller, created
 
 
@@ -17,6 +19,19 @@ def log_in(
 ) -> TestResponse:
     body = {"email": email, "password": password, **({"otp": otp} if otp else {})}
     return Caller(app).post("/auth/login", body, **kwargs)
+
+
+def others_fail_meanwhile(monkeypatch: pytest.MonkeyPatch, user: Caller, times: int) -> None:
+    """Have as many guesses at the user's password fail while one is matched."""
+    matching = passwords.matches
+
+    def matching_among_others(*args: Any) -> bool:
+        matched = matching(*args)
+        for _ in range(times):
+            login_failures.add(login_failures.of_log_in(user.user.email, "127.0.0.1"))
+        return matched
+
+    monkeypatch.setattr(passwords, "matches", matching_among_others)
 
 
 def session_of(user: Caller) -> tuple[Caller, Caller]:

@@ -12,8 +12,16 @@ from flask import Flask
 from sqlalchemy import Engine, event
 
 from app.models import Role
-from app.services import login_failures, passwords
-from tests.credentials import claims_of, execute, holders, is_good, log_in, refusal
+from app.services import passwords
+from tests.credentials import (
+    claims_of,
+    execute,
+    holders,
+    is_good,
+    log_in,
+    others_fail_meanwhile,
+    refusal,
+)
 from tests.factories import PASSWORD, Caller, Lender
 
 ALLOWED = 10
@@ -357,16 +365,8 @@ def test_guesses_sent_at_once_are_no_more_than_guesses_in_turn(
 def test_a_right_guess_among_too_many_sent_at_once_does_not_succeed(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matching = passwords.matches
-
-    def while_others_fail(*args: Any) -> bool:
-        matched = matching(*args)
-        for _ in range(ALLOWED):
-            login_failures.add(login_failures.of_log_in(ada.user.email, "127.0.0.1"))
-        return matched
-
     sessions = execute(ada.app, "SELECT count(*) FROM login_sessions")
-    monkeypatch.setattr(passwords, "matches", while_others_fail)
+    others_fail_meanwhile(monkeypatch, ada, ALLOWED)
     assert refusal(log_in(ada.app, ada.user.email)) == TOO_MANY
     assert execute(ada.app, "SELECT count(*) FROM login_sessions") == sessions
     assert execute(ada.app, "SELECT failures FROM login_failures") == (ALLOWED,)

@@ -12,9 +12,17 @@ from flask import Flask
 from pyotp import parse_uri
 
 from app.models import Role
-from app.services import auth, login_failures, one_time_passwords, passwords
+from app.services import auth, one_time_passwords, passwords
 from tests.authenticator import TOTP_PATH, Authenticator, confirmed, rest, set_up
-from tests.credentials import execute, is_good, key_holder, log_in, refusal, session_of
+from tests.credentials import (
+    execute,
+    is_good,
+    key_holder,
+    log_in,
+    others_fail_meanwhile,
+    refusal,
+    session_of,
+)
 from tests.factories import PASSWORD, Caller, Lender, created
 
 ALLOWED = 10
@@ -503,15 +511,7 @@ def test_wrong_codes_sent_at_once_in_a_session_are_no_more_than_in_turn(
 def test_whose_share_was_used_up_while_the_password_was_matched_learns_nothing_of_it(
     ada: Caller, app_of_ada: Authenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matching = passwords.matches
-
-    def while_others_fail(*args: Any) -> bool:
-        matched = matching(*args)
-        for _ in range(ALLOWED):
-            login_failures.add(login_failures.of_log_in(ada.user.email, "127.0.0.1"))
-        return matched
-
-    monkeypatch.setattr(passwords, "matches", while_others_fail)
+    others_fail_meanwhile(monkeypatch, ada, ALLOWED)
     assert refusal(enter(ada)) == TOO_MANY
     execute(ada.app, "DELETE FROM login_failures")
     assert refusal(enter(ada, app_of_ada.code())) == TOO_MANY
