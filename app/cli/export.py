@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -21,7 +21,7 @@ from app.services.exports import Export
 from app.web.streamed import FORMS, Form
 
 Write = Callable[[bytes], object]
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 @click.group("export")
@@ -29,7 +29,7 @@ def export() -> None:
     """Write all that a list has, newest first, out of one snapshot."""
 
 
-def _option(name: str, told: str, **attributes: Any) -> Callable[[Decorated], Decorated]:
+def _option(name: str, told: str, **attributes: Any) -> Decorator:
     return click.option(f"--{name}", name, help=told, **attributes)
 
 
@@ -46,39 +46,33 @@ _out = _option(
 )
 
 
-@export.command("customers", cls=Command)
-@_status
-@_format
-@_out
-@with_appcontext
+def _command(name: str, *filters: Decorator) -> Decorator:
+    """A command with those filters, in one of the forms, to stdout or into a file."""
+
+    def made(do: Callable[..., None]) -> Callable[..., None]:
+        do = with_appcontext(do)
+        for option in reversed((*filters, _format, _out)):
+            do = option(do)
+        return export.command(name, cls=Command)(do)
+
+    return made
+
+
+@_command("customers", _status)
 def customers(format: str, out: Path | None, **given: Any) -> None:  # noqa: A002
     """Export customers."""
     asked = exports.of_customers(CONSOLE, **_filters(CustomerExportFilter, given))
     _write(asked, FORMS[format](CustomerOut), out)
 
 
-@export.command("loans", cls=Command)
-@_statuses
-@_customer
-@_from
-@_to
-@_format
-@_out
-@with_appcontext
+@_command("loans", _statuses, _customer, _from, _to)
 def loans(format: str, out: Path | None, **given: Any) -> None:  # noqa: A002
     """Export loans."""
     asked = exports.of_loans(CONSOLE, **_filters(LoanExportFilter, given))
     _write(asked, FORMS[format](LoanOut), out)
 
 
-@export.command("payments", cls=Command)
-@_status
-@_customer
-@_from
-@_to
-@_format
-@_out
-@with_appcontext
+@_command("payments", _status, _customer, _from, _to)
 def payments(format: str, out: Path | None, **given: Any) -> None:  # noqa: A002
     """Export payments."""
     asked = exports.of_payments(CONSOLE, **_filters(PaymentExportFilter, given))
