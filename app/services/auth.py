@@ -4,32 +4,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from uuid_utils.compat import uuid7
 
 from app import config
 from app.db import db, transaction
 from app.errors import (
-    Contended,
     InvalidCredentials,
-    OtpRequired,
     SecondFactorRequired,
     StaffOnly,
     Unauthenticated,
 )
 from app.models import LoginSession, Role, User
 from app.models.base import now
-from app.services import (
-    audit,
-    known_places,
-    lifetimes,
-    login_failures,
-    one_time_passwords,
-    passwords,
-)
+from app.services import audit, known_places, lifetimes, login_failures, passwords, proofs
 from app.services.actor import Actor
 from app.services.along import NOTHING, Along, Callers
-from app.services.login_failures import Guesses
 
 _BEARERS = Callers(
     select(
@@ -77,13 +67,13 @@ def log_in(
     """
     guesses = login_failures.of_log_in(email, address)
     login_failures.must_be_few(guesses)
-    user = _find_by_password(email, password, guesses)
+    user = proofs.find_by_password(email, password, guesses)
     proven = user.password_hash  # as it was matched: the transaction reads the user anew
     rehashed = passwords.hashed(password) if passwords.outdated(proven) else None
     with transaction():
         actor = Actor(id=user.id, role=user.role, request_id=request_id, address=address)
-        if is_proven := _is_second_factor_proven(actor, user, guesses, otp):
-            _note_login(user, proven, rehashed)
+        if is_proven := proofs.has_second_factor(actor, user, guesses, otp):
+            proofs.note(user, proven, rehashed)
             login_failures.forget(guesses)
             life = _lifetime(actor, at_console=at_console)
             known_places.remember(email, address)
@@ -187,16 +177,6 @@ def _lock_session(user_id: UUID, session_id: UUID) -> LoginSession:
     return session
 
 
-def _find_by_password(email: str, password: str, guesses: Guesses) -> User:
-    """The active user they belong to. Raises InvalidCredentials, in one time for each reason."""
-    user = db.session.scalar(select(User).where(func.lower(User.email) == func.lower(email)))
-    known = passwords.matches(password, user.password_hash if user else None)
-    if user is None or not known or not user.is_active:
-        login_failures.add(guesses)
-        raise InvalidCredentials("Invalid Credentials")
-    return user
-
-
 def _lifetime(actor: Actor, *, at_console: bool) -> timedelta:
     """Of a session of the actor's. Raises StaffOnly for one at the console."""
     if at_console and actor.role == Role.APPLICANT:
@@ -211,47 +191,3 @@ def _open_session(actor: Actor, user: User, life: timedelta) -> LoginSession:
     db.session.add(session)
     audit.record(actor, "user.logged_in", user)
     return session
-
-
-def _is_second_factor_proven(actor: Actor, user: User, guesses: Guesses, otp: str | None) -> bool:
-    """Whether the `otp` is right, where the user has a second factor; a wrong one is counted.
-
-    All under the user's lock, so that guesses at once are no more than guesses in turn. Raises
-    OtpRequired, TooMany.
-    """
-    if not user.has_totp:
-        return True
-    db.session.refresh(user, with_for_update=True)
-    login_failures.must_be_few(guesses)
-    if otp is None:
-        raise OtpRequired
-    if one_time_passwords.take(actor, user, otp):
-        return True
-    login_failures.count(guesses)
-    return False
-
-
-def _note_login(user: User, proven: str, rehashed: str | None) -> None:
-    """Confirm under the row's lock that the user still has what they were let in by.
-
-    That is the hash that was matched, and the second factor or none. Raises Contended otherwise:
-    another run judges by the present ones. Written past the version check: two log-ins of one user
-    at once are no conflict.
-    """
-    values = {"last_login_at": now(), "version": User.version + 1}
-    if rehashed:
-        values["password_hash"] = rehashed
-    noted = db.session.execute(
-        update(User)
-        .where(
-            User.id == user.id,
-            User.password_hash == proven,
-            User.is_active,
-            User.totp_enabled_at.is_not_distinct_from(user.totp_enabled_at),
-        )
-        .values(values)
-        .returning(User.id)
-        .execution_options(synchronize_session=False)
-    )
-    if noted.one_or_none() is None:
-        raise Contended

@@ -7,17 +7,15 @@ the list is found through them, by the day on which it begins.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     ColumnElement,
     FromClause,
     Select,
-    String,
     Subquery,
     any_,
     bindparam,
@@ -30,14 +28,13 @@ from sqlalchemy import (
 from app.models.tally import Subject
 from app.reading import Reading
 from app.services import tallied
-from app.services.pages import Order, Page, Place, cut, start_of
+from app.services.asked import STATUSES, Values, asked_for, beginning_with, is_tallied
+from app.services.pages import Order, Page, Place, cut
 
 # To skip so many rows of an index costs no more than to look for the day where they end.
 SKIPPED_AT_MOST = 1_000
 SHAPES_KEPT = 1_000
-ONE_DAY = timedelta(days=1)
 
-Values = Mapping[str, Any]
 Condition = ColumnElement[bool]
 
 
@@ -79,15 +76,15 @@ class Listing:
         oldest_come_first: bool = False,
     ) -> Page[Any]:
         """The page of what meets the filters named in `asked`. Raises Invalid for the cursor."""
-        values = _values(asked)
+        values = asked_for(asked)
         order = self._order(is_descending=not oldest_come_first)
         place = order.place(cursor) if cursor else None
         skipped, total = 0 if place else (page - 1) * page_size, None
-        if skipped > SKIPPED_AT_MOST and _is_tallied(frozenset(values)):
+        if skipped > SKIPPED_AT_MOST and is_tallied(frozenset(values)):
             day, before, total = self._sought(values, order, skipped)
             if day is None:
                 return Page((), total, page, page_size)
-            values |= _from(day, order)
+            values |= beginning_with(day, order)
             skipped -= before
         found, total = self._rows(values, order, place, page_size, skipped, total)
         return cut(found, total, order, page=page, page_size=page_size, place=place)
@@ -96,14 +93,14 @@ class Listing:
         self, asked: Values, *, oldest_come_first: bool = False
     ) -> tuple[Select[*tuple[Any, ...]], Values]:
         """The statement of all rows that meet the filters named in `asked`, and its parameters."""
-        values = _values(asked)
+        values = asked_for(asked)
         order = self._order(is_descending=not oldest_come_first)
         rows = self.shown.where(*self._conditions(frozenset(values)))
         return rows.order_by(*order.by(order.columns)), values
 
     def number(self, asked: Values) -> int:
         """How many rows meet them."""
-        values = _values(asked)
+        values = asked_for(asked)
         return int(_counting(self, frozenset(values)).rows(values)[0].total)
 
     def _rows(
@@ -126,7 +123,7 @@ class Listing:
         )
         placed = {f"place_{at}": value for at, value in enumerate(place.values if place else ())}
         # A plan that is kept would be one for skipping very many, or for a middling value.
-        is_even = _is_tallied(shape.names) or not self.telling.isdisjoint(shape.names)
+        is_even = is_tallied(shape.names) or not self.telling.isdisjoint(shape.names)
         found = _reading(self, shape).rows(
             {**values, **placed, "skipped": skipped}, is_prepared=is_even and not skipped
         )
@@ -160,7 +157,7 @@ class Listing:
 
     def total(self, names: frozenset[str]) -> ColumnElement[int]:
         """How many rows meet the filters named: of the tallies, where those know."""
-        if _is_tallied(names):
+        if is_tallied(names):
             return tallied.number(self.subject, names)
         return select(func.count()).where(*self._conditions(names)).scalar_subquery()
 
@@ -186,7 +183,7 @@ class Listing:
 
     def _walked_apart(self, names: frozenset[str]) -> FromClause | None:
         """The statuses to walk along one by one, as a table; None where one walk leads past all."""
-        if not _is_tallied(names):
+        if not is_tallied(names):
             return None
         if "unflagged" in names and not names.isdisjoint(("status", "statuses")):
             # Of some status all may be flagged, and the walk would lead past them in vain.
@@ -208,20 +205,6 @@ class Listing:
         return conditions
 
 
-def among(statuses: Sequence[str]) -> Values:
-    """The filter by one status or several."""
-    chosen = sorted(set(map(str, statuses)))
-    return {"status": chosen[0]} if len(chosen) == 1 else {"statuses": chosen}
-
-
-STATUSES = bindparam("statuses", type_=ARRAY(String))
-BOUNDS = frozenset(("since", "until"))
-
-
-def _is_tallied(names: frozenset[str]) -> bool:
-    return tallied.FILTERS.issuperset(names - tallied.PARAMETERS - BOUNDS)
-
-
 @lru_cache(SHAPES_KEPT)
 def _reading(listing: Listing, shape: Shape) -> Reading:
     return Reading(listing.statement(shape))
@@ -235,28 +218,3 @@ def _counting(listing: Listing, names: frozenset[str]) -> Reading:
 @lru_cache(SHAPES_KEPT)
 def _finding(subject: Subject, names: frozenset[str], is_descending: bool) -> Reading:
     return tallied.day_of_row(subject, names, is_descending=is_descending)
-
-
-def _values(asked: Values) -> dict[str, Any]:
-    """The parameters of what is asked: of the filters, and of the range of days."""
-    given = {name: value for name, value in asked.items() if value is not None}
-    values = {**given, **_bounds(given)}
-    if _is_tallied(frozenset(given)):
-        values |= tallied.spans(given.get("first"), given.get("last"))
-    return values
-
-
-def _bounds(asked: Values) -> dict[str, datetime]:
-    """From the first moment of the first day to before the first moment after the last."""
-    first, last = asked.get("first"), asked.get("last")
-    bounds = {}
-    if first is not None:
-        bounds["since"] = start_of(first)
-    if last is not None and last < date.max:
-        bounds["until"] = start_of(last + ONE_DAY)
-    return bounds
-
-
-def _from(day: date, order: Order) -> dict[str, datetime]:
-    """The bound by which a list begins with that day."""
-    return _bounds({"last" if order.is_descending else "first": day})

@@ -14,7 +14,7 @@ from app.rules import risk
 from app.services import audit, credit, decisions, fraud
 from app.services.access import lock_customer, lock_loan_and_customer
 from app.services.actor import Actor
-from app.services.listing import among
+from app.services.asked import among
 from app.services.pages import Page
 from app.services.records import LOANS, of_customer, own, read_history
 

@@ -100,13 +100,13 @@ LISTS = (
     Mutant(
         "lists: a page is found by its day",
         LISTING,
-        "if skipped > SKIPPED_AT_MOST and _is_tallied(frozenset(values)):",
+        "if skipped > SKIPPED_AT_MOST and is_tallied(frozenset(values)):",
         "if False:",
         f"{DEEP} -k found_by_its_day",
     ),
     Mutant(
         "lists: the very day",
-        LISTING,
+        "app/services/asked.py",
         '_bounds({"last" if order.is_descending else "first": day})',
         '_bounds({"last" if order.is_descending else "first": day - ONE_DAY})',
         f"{DEEP} -k after_all_before",

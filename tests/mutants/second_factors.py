@@ -3,6 +3,7 @@
 from tests.mutants import Mutant
 
 AUTH = "app/services/auth.py"
+PROOFS = "app/services/proofs.py"
 FACTORS = "app/services/second_factors.py"
 CODES = "app/services/one_time_passwords.py"
 SEALING = "app/services/sealing.py"
@@ -13,14 +14,14 @@ TESTS = "tests/routes/test_totp.py"
 SECOND_FACTORS = (
     Mutant(
         "a log-in takes a code",
-        AUTH,
+        PROOFS,
         "    if not user.has_totp:\n        return True\n",
         "    if True:\n        return True\n",
         f"{TESTS} -k code_is_required",
     ),
     Mutant(
         "the user's lock at a log-in with a code",
-        AUTH,
+        PROOFS,
         "db.session.refresh(user, with_for_update=True)",
         "db.session.refresh(user)",
         f"{TESTS} -k 'one_code_at_once or one_recovery_code_at_once'",
@@ -98,21 +99,21 @@ SECOND_FACTORS = (
     ),
     Mutant(
         "a second factor confirmed during a log-in",
-        AUTH,
+        PROOFS,
         "            User.totp_enabled_at.is_not_distinct_from(user.totp_enabled_at),\n",
         "",
         f"{TESTS} -k confirmed_meanwhile",
     ),
     Mutant(
         "a wrong code counts as a wrong password",
-        AUTH,
+        PROOFS,
         "    login_failures.count(guesses)\n",
         "",
         f"{TESTS} -k counted_together",
     ),
     Mutant(
         "codes sent at once are judged in turn",
-        AUTH,
+        PROOFS,
         "    login_failures.must_be_few(guesses)\n    if otp",
         "    if otp",
         f"{TESTS} -k 'sent_at_once_are_no_more or learns_nothing'",

@@ -3,6 +3,7 @@
 from tests.mutants import Mutant
 
 AUTH = "app/services/auth.py"
+PROOFS = "app/services/proofs.py"
 USERS = "app/services/users.py"
 FAILURES = "app/services/login_failures.py"
 PASSWORDS = "app/services/passwords.py"
@@ -48,28 +49,28 @@ SIGNING_IN = (
     ),
     Mutant(
         "an unknown user costs a hash",
-        AUTH,
+        PROOFS,
         "known = passwords.matches(password, user.password_hash if user else None)",
         "known = user is not None and passwords.matches(password, user.password_hash)",
         "tests/routes/test_login.py -k costs_the_same",
     ),
     Mutant(
         "a disabled user does not log in",
-        AUTH,
+        PROOFS,
         " or not user.is_active:",
         ":",
         "tests/routes/test_login.py -k one_body",
     ),
     Mutant(
         "the hash that was matched is still the user's",
-        AUTH,
+        PROOFS,
         "            User.password_hash == proven,\n",
         "",
         "tests/routes/test_login.py -k replaced_while",
     ),
     Mutant(
         "the user is still active when the session opens",
-        AUTH,
+        PROOFS,
         "            User.password_hash == proven,\n            User.is_active,\n",
         "            User.password_hash == proven,\n",
         "tests/routes/test_login.py -k disabled_while",

@@ -12,7 +12,7 @@ from flask import Flask
 from pyotp import parse_uri
 
 from app.models import Role
-from app.services import auth, one_time_passwords, passwords
+from app.services import one_time_passwords, passwords, proofs
 from tests.authenticator import TOTP_PATH, Authenticator, confirmed, rest, set_up
 from tests.credentials import (
     execute,
@@ -553,14 +553,14 @@ def test_a_second_factor_confirmed_meanwhile_is_asked_for(
     ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the log-in has seen that there is none, and before it has the user's lock."""
-    app, noting = set_up(ada), auth._note_login
+    app, noting = set_up(ada), proofs.note
 
     def while_it_is_confirmed(*args: Any) -> None:
-        monkeypatch.setattr(auth, "_note_login", noting)
+        monkeypatch.setattr(proofs, "note", noting)
         in_another_thread(lambda: confirm(ada, app.code()))
         noting(*args)
 
-    monkeypatch.setattr(auth, "_note_login", while_it_is_confirmed)
+    monkeypatch.setattr(proofs, "note", while_it_is_confirmed)
     open_before = sessions(ada)
     assert refusal(enter(ada)) == OTP_REQUIRED
     assert sessions(ada) == open_before

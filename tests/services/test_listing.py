@@ -17,8 +17,8 @@ from app.config import Settings
 from app.db import db
 from app.models import AuditEvent, Customer, Loan, Payment
 from app.services import listing, tallies
+from app.services.asked import among
 from app.services.audit import TRAIL
-from app.services.listing import among
 from app.services.pages import Page
 from app.services.records import CUSTOMERS, LOANS, PAYMENTS
 from tests.conftest import sweep
