@@ -18,7 +18,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises UnsafeSettings when the environment must not be started with.
     """
     # Imported here, because the launcher in app.local must not pay for them.
-    from app import cache, cli, config, console, db, queue, telemetry
+    from app import cache, cli, config, console, engines, queue, telemetry
     from app.routes import blueprints
     from app.schemas.imports import judged
     from app.services import exports, health, imports, notices, replica, tallies
@@ -26,8 +26,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     settings = settings or config.load()
     app = _made(settings)
-    parts = (telemetry, db, cache, queue, tokens, logs, headers, cors, proxies, exports, replica)
-    for part in parts:
+    for part in (telemetry, engines, cache, queue, tokens, logs, headers, cors, proxies):
+        part.init_app(app, settings)
+    for part in (exports, replica):
         part.init_app(app, settings)
     for part in (metrics, problems, health, notices, tallies, cli):
         part.init_app(app)

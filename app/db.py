@@ -10,35 +10,17 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
 
 import psycopg
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
-from flask_sqlalchemy.session import Session as BoundSession
-from psycopg.pq import TransactionStatus
-from sqlalchemy import (
-    URL,
-    Connection,
-    DateTime,
-    Engine,
-    MetaData,
-    Numeric,
-    Pool,
-    PoolProxiedConnection,
-    event,
-    make_url,
-    text,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
+from sqlalchemy import Connection, DateTime, MetaData, Numeric, PoolProxiedConnection, text
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from app import config, connections, driver
-from app.config import Settings
-from app.errors import DomainError
 from app.insertion import New, statements
-from app.pool import MeasuredPool
 from app.refusals import translated
+from app.sessions import ELSEWHERE, LENT, OPEN, WHOLE, JoiningSession
 
 log = logging.getLogger(__name__)
 
@@ -64,32 +46,11 @@ class Base(DeclarativeBase):
     type_annotation_map = {Decimal: MONEY, datetime: DateTime(timezone=True)}
 
 
-_OPEN = "transaction at work"
-_WHOLE = "transaction around it"
-_ELSEWHERE = "the replica it reads from"
-_LENT = "the connection of the transaction"
 _EACH = "after each commit"
 REPLICA = "replica"
 
 
-class _Session(BoundSession):
-    """One that reads from the replica within `on_replica()`, and from the primary elsewhere.
-
-    Of a transaction it becomes a part with the first statement it has to send.
-    """
-
-    def get_bind(self, *asked: Any, **options: Any) -> Engine | Connection:
-        elsewhere: Engine | None = self.info.get(_ELSEWHERE)
-        if elsewhere is not None:
-            return elsewhere
-        if (lent := self.info.get(_LENT)) is None:
-            return super().get_bind(*asked, **options)
-        if isinstance(lent, PoolProxiedConnection):
-            lent = self.info[_LENT] = Connection(db.engine, lent)
-        return lent
-
-
-db = SQLAlchemy(session_options={"expire_on_commit": False, "class_": _Session})
+db = SQLAlchemy(session_options={"expire_on_commit": False, "class_": JoiningSession})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +71,16 @@ def transaction() -> Iterator[None]:
     when PostgreSQL picked it as a victim (worth another run), RuntimeError when nested.
     """
     session = db.session()
-    if _OPEN in session.info:
+    if OPEN in session.info:
         raise RuntimeError("transaction() does not nest: call a private helper instead")
-    around: _Work | None = session.info.get(_WHOLE)
+    around: _Work | None = session.info.get(WHOLE)
     with _begun(session) if around is None else _step(session) as lent:
-        work = session.info[_OPEN] = _Work(lent, [], [])
+        work = session.info[OPEN] = _Work(lent, [], [])
         try:
             yield
             flush()
         finally:
-            del session.info[_OPEN]
+            del session.info[OPEN]
     if around is None:
         _run_all(work.hooks)
     else:
@@ -133,15 +94,15 @@ def whole() -> Iterator[None]:
     It commits at its end and rolls back on any exception, the steps within it too.
     """
     session = db.session()
-    if _OPEN in session.info or _WHOLE in session.info:
+    if OPEN in session.info or WHOLE in session.info:
         raise RuntimeError("whole() goes around transaction(), once")
     with _begun(session) as lent:
-        work = session.info[_WHOLE] = _Work(lent, [], [])
+        work = session.info[WHOLE] = _Work(lent, [], [])
         try:
             yield
             flush()
         finally:
-            del session.info[_WHOLE]
+            del session.info[WHOLE]
     _run_all(work.hooks)
 
 
@@ -176,7 +137,7 @@ def lent() -> PoolProxiedConnection | None:
     if not db.session.registry.has():
         return None
     session = db.session()
-    work: _Work | None = session.info.get(_OPEN, session.info.get(_WHOLE))
+    work: _Work | None = session.info.get(OPEN, session.info.get(WHOLE))
     if work is not None:
         return work.lent
     return session.connection().connection if session.in_transaction() else None
@@ -214,12 +175,12 @@ def on_replica() -> Iterator[PoolProxiedConnection]:
     """
     session = db.session()
     session.rollback()  # which gives back the primary's connection, if it has one
-    session.info[_ELSEWHERE] = db.engines[REPLICA]
+    session.info[ELSEWHERE] = db.engines[REPLICA]
     try:
         yield session.connection().connection
     finally:
         session.rollback()
-        del session.info[_ELSEWHERE]
+        del session.info[ELSEWHERE]
 
 
 @contextmanager
@@ -234,57 +195,9 @@ def snapshot(on: Connection | None = None) -> Iterator[Connection]:
         yield connection.execution_options(yield_per=ROWS_AT_ONCE)
 
 
-def answers() -> bool:
-    """Whether the database answers a query now."""
-    try:
-        db.session.execute(text("SELECT 1"))
-    except (DomainError, PoolTimeout):
-        return False
-    return True
-
-
-def disown() -> None:
-    """Let go of connections that this process was forked with: they are its parent's."""
-    for engine in db.engines.values():
-        engine.dispose(close=False)
-
-
-def init_app(app: Flask, settings: Settings) -> None:
-    options: dict[str, Any] = {
-        "isolation_level": "AUTOCOMMIT",
-        "poolclass": MeasuredPool,
-        "pool_size": settings.database_pool_size,
-        "max_overflow": 0,
-        "hide_parameters": True,
-        "pool_use_lifo": True,
-        "pool_reset_on_return": None,  # see _roll_back_what_is_open
-        "connect_args": connections.arguments(settings),
-    }
-    app.config["SQLALCHEMY_DATABASE_URI"] = _url(settings.database_url)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
-    if settings.database_read_url:
-        app.config["SQLALCHEMY_BINDS"] = {
-            REPLICA: {
-                **options,
-                "url": _url(settings.database_read_url),
-                "connect_args": {**options["connect_args"], **connections.IMPATIENT},
-            }
-        }
-    db.init_app(app)
-    with app.app_context():
-        for engine in db.engines.values():
-            cast(MeasuredPool, engine.pool).wait_at_most(settings.database_pool_timeout)
-            if settings.database_behind_pgbouncer:
-                event.listen(engine, "connect", connections.speak_utc)
-
-
-def _url(url: str) -> URL:
-    return make_url(url).set(drivername="postgresql+psycopg")
-
-
 def _at_work() -> _Work:
     info = db.session().info
-    work: _Work | None = info.get(_OPEN, info.get(_WHOLE))
+    work: _Work | None = info.get(OPEN, info.get(WHOLE))
     if work is None:
         raise RuntimeError("this belongs inside transaction(), as all that writes")
     return work
@@ -292,11 +205,11 @@ def _at_work() -> _Work:
 
 @contextmanager
 def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
-    if _ELSEWHERE in session.info:
+    if ELSEWHERE in session.info:
         raise RuntimeError("what writes does not belong on the replica")
     session.rollback()
     with closing(borrowed()) as lent:
-        session.info[_LENT] = lent
+        session.info[LENT] = lent
         try:
             driver.command(lent, BEGIN)
             settings = config.current()
@@ -310,7 +223,7 @@ def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
             session.rollback()
             raise
         finally:
-            del session.info[_LENT]
+            del session.info[LENT]
     _run_all(current_app.extensions.get(_EACH, ()))
 
 
@@ -327,23 +240,3 @@ def _run_all(hooks: Iterable[Hook]) -> None:
             hook()
         except Exception:
             log.exception("a hook after the commit failed")
-
-
-@event.listens_for(Pool, "reset")
-def _roll_back_what_is_open(connection: psycopg.Connection, *_: object) -> None:
-    """Nothing is, as a rule, and to ask the driver to roll that back takes longer than to look."""
-    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
-        connection.rollback()
-
-
-@event.listens_for(Session, "before_flush")
-def _refuse_stray_flush(session: Session, *_: Any) -> None:
-    if _OPEN not in session.info and (session.new or session.dirty or session.deleted):
-        raise RuntimeError("writes belong inside transaction()")
-
-
-@event.listens_for(Session, "do_orm_execute")
-def _refuse_stray_statement(state: ORMExecuteState) -> None:
-    is_write = state.is_insert or state.is_update or state.is_delete
-    if is_write and _OPEN not in state.session.info:
-        raise RuntimeError("writes belong inside transaction()")

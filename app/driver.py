@@ -61,7 +61,7 @@ def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence
 def _cursor(lent: PoolProxiedConnection) -> psycopg.Cursor[tuple[Any, ...]]:
     """One for all statements of a connection: to make it takes half as long as to send one."""
     kept: psycopg.Cursor[tuple[Any, ...]] | None = lent.info.get(_CURSOR)
-    if kept is None or kept.closed:
+    if kept is None:
         kept = lent.info[_CURSOR] = _driver(lent).cursor()
     return kept
 

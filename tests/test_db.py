@@ -19,6 +19,7 @@ from app.db import (
     append,
     db,
     flush,
+    lent,
     snapshot,
     transaction,
     whole,
@@ -82,6 +83,26 @@ def test_a_transaction_commits_at_its_end_and_rolls_back_on_any_exception() -> N
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert stored() == {b"kept"}
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize("is_joined", [True, False])
+def test_a_transaction_gives_its_connection_back_whether_or_not_the_session_joined(
+    is_kept: bool, is_joined: bool
+) -> None:
+    with suppress(CustomerNotFound), transaction():
+        joined = lent()
+        assert joined is not None
+        if is_joined:
+            assert db.session.connection().connection is joined
+        append(failures(b"appended"))
+        if not is_kept:
+            flush()
+            raise CustomerNotFound
+    assert lent() is None
+    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert stored() == ({b"appended"} if is_kept else set())
 
 
 @pytest.mark.usefixtures("context")

@@ -4,7 +4,7 @@ from threading import Event
 
 from flask import Flask, current_app
 
-from app import cache, db
+from app import cache, engines
 from app.services import replica
 
 
@@ -18,7 +18,7 @@ def check() -> dict[str, object]:
 
     `pong` follows the database alone, until the end.
     """
-    has_db, has_cache = db.answers(), cache.answers()
+    has_db, has_cache = engines.answers(), cache.answers()
     words = {True: "ok", False: "down"}
     told: dict[str, object] = {"pong": has_db, "db": words[has_db], "cache": words[has_cache]}
     if current_app.extensions["ending"].is_set():

@@ -12,7 +12,7 @@ from celery import signals
 from celery.platforms import set_pdeathsig  # type: ignore[attr-defined]
 from flask import Flask
 
-from app import config, db
+from app import config, engines
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def follow(app: Flask, ending: Ending) -> None:
 
     def start_afresh(**_: object) -> None:
         with app.app_context():
-            db.disown()
+            engines.disown()
 
     def send_traces(**_: object) -> None:
         if traces := app.extensions.get("traces"):

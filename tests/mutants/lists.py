@@ -254,8 +254,8 @@ LISTS = (
     Mutant(
         "reading: a connection is given back",
         READING,
-        "        with closing(lent):\n            return",
-        "        if lent:\n            return",
+        "        with closing(borrowed()) as lent:\n            return",
+        "        if lent := borrowed():\n            return",
         READING_TESTS,
     ),
     Mutant(
@@ -267,9 +267,9 @@ LISTS = (
     ),
     Mutant(
         "reading: who cannot connect is told why",
-        READING,
-        "            raise translated(cause) or cause from cause",
-        "            raise",
+        "app/db.py",
+        "        raise translated(cause) or cause from cause",
+        "        raise",
         f"{READING_TESTS} -k found_again",
     ),
     Mutant(

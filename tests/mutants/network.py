@@ -70,8 +70,8 @@ CONNECTED = (
     Mutant(
         "a transaction's limits behind PgBouncer",
         "app/db.py",
-        "        if settings.database_behind_pgbouncer:\n"
-        "            session.connection().execute(connections.set_limits(settings))\n",
+        "            if settings.database_behind_pgbouncer:\n"
+        "                session.connection().execute(connections.set_limits(settings))\n",
         "",
         "tests/network/test_pgbouncer.py -k limits",
     ),
@@ -84,7 +84,7 @@ CONNECTED = (
     ),
     Mutant(
         "UTC behind PgBouncer",
-        "app/db.py",
+        "app/engines.py",
         'event.listen(engine, "connect", connections.speak_utc)',
         "pass",
         "tests/network/test_pgbouncer.py -k months",

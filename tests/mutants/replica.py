@@ -66,7 +66,7 @@ REPLICATED = (
     Mutant(
         "replica: nothing is written on it",
         "app/db.py",
-        "    if _ELSEWHERE in session.info:\n",
+        "    if ELSEWHERE in session.info:\n",
         "    if False:\n",
         f"{TESTS} -k nothing_is_written",
     ),

@@ -129,7 +129,7 @@ SEEN = (
     ),
     Mutant(
         "the pool waits as long as it is told, to the fraction",
-        "app/db.py",
+        "app/engines.py",
         "cast(MeasuredPool, engine.pool).wait_at_most(settings.database_pool_timeout)",
         "cast(MeasuredPool, engine.pool).wait_at_most(0)",
         f"{COUNTED} -k pool",

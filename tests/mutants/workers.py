@@ -191,7 +191,7 @@ WORKERS = (
     ),
     Mutant(
         "workers: a forked process has connections of its own",
-        "app/db.py",
+        "app/engines.py",
         "        engine.dispose(close=False)\n",
         "        pass\n",
         f"{TASKED} -k forked",
