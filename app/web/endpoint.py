@@ -1,6 +1,6 @@
-"""The contract of a route: what it takes, what it answers, what it refuses, and who may ask."""
+"""The contract of a route: its terms, and a view that is held to them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, wraps
@@ -10,69 +10,35 @@ from typing import Any
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from app.errors import DomainError, Invalid, Unauthenticated
-from app.schemas.common import ListFilter, ReasonIn
+from app.errors import Invalid, Unauthenticated
 from app.services import replica
 from app.services.actor import Actor
-from app.services.along import Along, Seen
+from app.services.along import Along
 from app.services.pages import Page
 from app.services.runs import run
 from app.web import bodies, csv, idempotency, limits, paging, streamed
 from app.web.identity import Credential, identify, refresh_token
-from app.web.limits import Pace
-from app.web.remembered import Cached
 from app.web.shown import json, known_fields, shower
 from app.web.tags import tagged
+from app.web.terms import Terms
 from app.web.tokens import Bearer
-from app.web.uploads import Incoming, Staged, Upload, fingerprint
+from app.web.uploads import Incoming, Staged, fingerprint
 
 View = Callable[..., Any]
-Table = Callable[[Any], Iterable[Sequence[object]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contract:
-    """What a route promises; as a decorator it holds the view to it.
+class Contract(Terms):
+    """A route's terms; as a decorator it holds the view to them.
 
     The view is called with the actor (with none for Credential.NONE, with the Bearer for REFRESH),
     the path's values, and `body=` and `query=` where there are schemas. What it returns is dumped
-    through `returns`; a Page becomes a list with its headers. `conditional` routes honour If-Match.
-    A route that `reads` one record, that of `ref`, has it read along with the credential: its view
-    is called with the record alone. `table` turns the result into rows for those who ask for CSV; a
-    result that `is_down` is answered with 503, and of one that `is_sparse` what it has is shown.
-    One that `streams` returns an Export, whose records are sent while they are read. Lists, exports
-    and what has a `table` may be read from a replica. What is `cached` is answered without a call
-    while nothing has changed. Where admins have to have a second factor, a route that `needs_totp`
-    is closed to those who have none. One with a `pace`, where secrets are guessed at, may be called
-    at that only. A call that PostgreSQL picked as the victim of a deadlock is run again, three
-    times in all. The OpenAPI document is built from the same attributes.
+    through `returns`; a Page becomes a list with its headers. A call that PostgreSQL picked as the
+    victim of a deadlock is run again, three times in all.
     """
 
-    body: type[Schema] | None = None
-    query: type[Schema] | None = None
-    returns: type[Schema] | None = None
-    status: int = 200
-    raises: Sequence[type[DomainError]] = ()
-    credential: Credential = Credential.REQUIRED
-    needs_totp: bool = True
-    pace: Pace | None = None
-    conditional: bool = False
-    location: str | None = None
-    table: Table | None = None
-    produces: str = "application/json"
-    many: bool = False
-    is_down: Callable[[Any], bool] | None = None
-    is_sparse: bool = False
-    cached: Cached | None = None
-    reads: Seen | None = None
-    upload: Upload | None = None
-    streams: bool = False
-
     def __post_init__(self) -> None:
-        if (
-            self.cached or self.reads or self.upload
-        ) and self.credential is not Credential.REQUIRED:
-            raise TypeError("what is cached, read along or uploaded is so by who may see it")
+        super().__post_init__()
         for schema in filter(None, (self.body, self.query, self.returns)):
             _compiled(schema)  # now, at import, not in somebody's request
 
@@ -103,24 +69,6 @@ class Contract:
         handle.contract = self  # type: ignore[attr-defined]
         handle.pace = self.pace  # type: ignore[attr-defined]
         return handle
-
-    @property
-    def is_list(self) -> bool:
-        return self.query is not None and issubclass(self.query, ListFilter)
-
-    @property
-    def is_trimmed(self) -> bool:
-        """Whether its query may ask for some fields of each record."""
-        return self.is_list or self.streams
-
-    @property
-    def may_be_a_replicas(self) -> bool:
-        """Whether a replica may answer it: lists, reports and exports, and nothing else."""
-        return self.is_list or self.streams or self.table is not None
-
-    @property
-    def body_is_optional(self) -> bool:
-        return self.body is ReasonIn
 
     def _caller(self) -> tuple[Actor | Bearer | None, ...]:
         """The view's first argument, if the route asks who calls.
@@ -165,11 +113,6 @@ class Contract:
         if actor.record is None:
             raise self.reads.missing
         return actor.record
-
-    @property
-    def takes_a_key(self) -> bool:
-        """Whether its POST honours an Idempotency-Key: where there is a caller to keep it for."""
-        return self.credential in (Credential.REQUIRED, Credential.OPTIONAL)
 
     def _idempotency_key(self) -> str | None:
         if request.method != "POST" or not self.takes_a_key:

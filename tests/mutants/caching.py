@@ -144,7 +144,7 @@ CACHING = (
     ),
     Mutant(
         "cache: what is open to all is not remembered",
-        "app/web/endpoint.py",
+        "app/web/terms.py",
         "        if (\n            self.cached or self.reads or self.upload\n"
         "        ) and self.credential is not Credential.REQUIRED:",
         "        if False:",

@@ -72,7 +72,7 @@ REPLICATED = (
     ),
     Mutant(
         "replica: lists, reports and exports alone are read from it",
-        "app/web/endpoint.py",
+        "app/web/terms.py",
         "        return self.is_list or self.streams or self.table is not None\n",
         "        return not self.reads\n",
         f"{TESTS} -k alone_are_read",
