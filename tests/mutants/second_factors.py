@@ -201,7 +201,7 @@ SECOND_FACTORS = (
     ),
     Mutant(
         "a new route is closed to admins without one",
-        "app/web/endpoint.py",
+        "app/web/terms.py",
         "    needs_totp: bool = True\n",
         "    needs_totp: bool = False\n",
         "tests/test_second_factor_required.py",
