@@ -99,7 +99,7 @@ HARDENED = (
         KEYS,
         "SigningKey.created_at.desc(), SigningKey.id.desc()",
         "SigningKey.created_at, SigningKey.id",
-        f"{SIGNING_KEYS} -k 'secret_key_alone or is_on_record or after_a_rotation'",
+        f"{SIGNING_KEYS} -k newest_signs",
     ),
     Mutant(
         "a new key ends the former's signing",
@@ -120,7 +120,7 @@ HARDENED = (
         KEYS,
         "    db.session.execute(select(func.pg_advisory_xact_lock(MAKING_LOCK)))",
         "    pass",
-        f"{SIGNING_KEYS} -k 'make_one or are_rotated'",
+        f"{SIGNING_KEYS} -k 'make_one or rotations_at_once'",
     ),
     Mutant(
         "what is left is sealed under the present SECRET_KEY",

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import text
 
 from app.config import Settings
 from app.db import db
+from app.local.processes import wait_until
 from app.models import Role
 from app.services import signing_keys
 from app.services.actor import CONSOLE, Actor
@@ -21,6 +23,12 @@ from tests.factories import Caller, Lender
 SECRET_KEY = "of the tests alone, the first one"
 NEXT_SECRET_KEY = "of the tests alone, the second one"
 LIFE = timedelta(days=30)
+UNRETIRED = "SELECT count(*) FROM signing_keys WHERE retires_at IS NULL"
+WAITING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+PATIENCE = 20
 
 
 @pytest.fixture
@@ -37,6 +45,33 @@ def rotate(app: Flask) -> Callable[..., str]:
         done = by.test_cli_runner().invoke(args=["rotate-keys", *options])
         assert done.exit_code == 0, done.output
         return done.output.split("with the key ")[1].split(" now")[0]
+
+    return run
+
+
+@pytest.fixture
+def all_looking_first(
+    environ: dict[str, str], in_parallel: Callable[..., list[Any]]
+) -> Callable[..., list[Any]]:
+    """Run calls that make a key: none writes before each has looked at the keys, or waits to."""
+
+    def run(*calls: Callable[[], Any]) -> list[Any]:
+        url = environ["DATABASE_URL"]
+        with psycopg.connect(url) as holder, psycopg.connect(url, autocommit=True) as watcher:
+            holder.execute("LOCK TABLE signing_keys IN SHARE MODE")
+
+            def let_go() -> bool:
+                all_wait = (len(calls),)
+                try:
+                    return wait_until(
+                        lambda: watcher.execute(WAITING).fetchone() == all_wait, PATIENCE
+                    )
+                finally:
+                    holder.rollback()
+
+            *found, did_wait = in_parallel(*calls, let_go)
+        assert did_wait
+        return found
 
     return run
 
@@ -117,18 +152,28 @@ def test_tokens_issued_while_keys_are_rotated_are_good(
     assert len(issued) == 12
     for app in (officer.app, another):
         assert all(is_good(elsewhere(app, each)) for each in issued)
-    signing = "SELECT count(*) FROM signing_keys WHERE retires_at IS NULL"
-    assert execute(officer.app, signing) == (1,)
+    assert execute(officer.app, UNRETIRED) == (1,)
+
+
+def test_of_rotations_at_once_the_later_ends_the_formers_signing(
+    officer: Caller, all_looking_first: Callable[..., list[Any]]
+) -> None:
+    def turn() -> str:
+        with officer.app.app_context():
+            return signing_keys.rotate(CONSOLE).name
+
+    assert len({*all_looking_first(turn, turn)}) == 2
+    assert execute(officer.app, UNRETIRED) == (1,)
 
 
 def test_many_that_find_no_key_make_one(
-    app: Flask, clean: None, in_parallel: Callable[..., list[Any]]
+    app: Flask, clean: None, all_looking_first: Callable[..., list[Any]]
 ) -> None:
     def sign() -> str:
         with app.app_context():
             return signing_keys.signing().name
 
-    assert set(in_parallel(*[sign] * 8)) == {"1"}
+    assert set(all_looking_first(*[sign] * 4)) == {"1"}
     assert execute(app, "SELECT count(*) FROM signing_keys") == (1,)
 
 
@@ -163,9 +208,11 @@ def test_a_retired_keys_tokens_are_dead_whatever_they_say(
 def test_a_key_is_forgotten_when_nothing_it_signed_can_be_good(
     officer: Caller, make_app: Callable[..., Flask], rotate: Callable[..., str]
 ) -> None:
-    rotate()
+    name = rotate()
     execute(officer.app, "UPDATE signing_keys SET retires_at = now() WHERE name = '1'")
     assert not is_good(elsewhere(make_app(), officer))
+    with officer.app.app_context():
+        assert {*signing_keys.living()} == {name}  # refused by its name, too
     runner = officer.app.test_cli_runner()
     assert runner.invoke(args=["forget-expired"]).output == "1 rows deleted.\n"
     assert not is_good(elsewhere(make_app(), officer))
@@ -283,3 +330,15 @@ def test_a_new_secret_key_alone_ends_what_was_signed_and_lets_everyone_log_in(
     assert is_good(elsewhere(after, access))
     assert not is_good(elsewhere(officer.app, access))
     assert is_good(officer)  # a machine that was told wrongly harms no other
+
+
+def test_of_keys_of_which_none_has_ended_the_newest_signs(
+    officer: Caller, moved: Callable[..., Flask], settings: Settings
+) -> None:
+    alone = moved(NEXT_SECRET_KEY)  # cannot open the first, and makes another
+    later, _ = holders(officer, log_in(alone, officer.user.email).json)
+    both = moved(NEXT_SECRET_KEY, settings.secret_key)
+    assert is_good(elsewhere(both, officer))
+    latest, _ = holders(officer, log_in(both, officer.user.email).json)
+    assert execute(both, UNRETIRED) == (2,)
+    assert key_of(latest) == key_of(later) != key_of(officer)
