@@ -12,6 +12,8 @@ from app.local.server import LOOPBACK
 from tests.network.clients import Clients
 from tests.serving import PATIENCE
 
+# For a connection; the kernel asks anew after one second, and after three.
+CONNECT_SECONDS = 5
 # Nobody listened any more, or the kernel had not made the connection when they stopped.
 REFUSED = "refused"
 # A kept connection, on which an answer had come before, ended without one byte of the next.
@@ -33,7 +35,7 @@ class Payers(Clients):
         return len(self.paid)
 
     def _work(self, number: int) -> None:
-        connection = http.client.HTTPConnection(LOOPBACK, self.service.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(LOOPBACK, self.service.port, CONNECT_SECONDS)
         customer = self.customers[number % len(self.customers)]
         while not self._enough.is_set():
             fate = self._pay(connection, customer)
@@ -51,6 +53,7 @@ class Payers(Clients):
                 connection.connect()
             except OSError:
                 return REFUSED
+            connection.sock.settimeout(PATIENCE)
         payment = {"customer_id": customer, "total_amount": "0.01"}
         try:
             if not self._asked(connection, payment):
