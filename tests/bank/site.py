@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,10 +13,11 @@ from typing import ClassVar
 import psutil
 
 from app.local.folder import Folder
-from app.local.processes import Child
+from app.local.processes import Child, wait_until
 from app.local.server import LOOPBACK, Server
 from app.local.valkey import Valkey
 from tests.conftest import migrate
+from tests.local.conftest import is_gone
 from tests.network.own_postgres import new_database
 from tests.network.pgbouncer import PgBouncer
 from tests.replica import Primary, Replica
@@ -31,7 +32,6 @@ class Process(Server):
     """A process of the service's own, with those it forks."""
 
     death_signal = signal.SIGQUIT
-    stop_signals = ((signal.SIGTERM, 20), (signal.SIGQUIT, 5))
     command: ClassVar[Sequence[str]]
 
     def __init__(self, folder: Folder, number: int, environ: Mapping[str, str]) -> None:
@@ -40,14 +40,14 @@ class Process(Server):
         self._metrics = folder.path / f"metrics-{number}"
         self._environ = environ
 
-    def kill(self) -> None:
-        """As when its machine is lost: with all that it forked."""
-        assert self.child
-        family = psutil.Process(self.child.pid).children(recursive=True)
-        super().kill()
+    def stop(self, signum: signal.Signals | None = None) -> None:
+        """As when its machine is lost: with all that it forked. Others prove its end in order."""
+        family = psutil.Process(self.child.pid).children(recursive=True) if self.is_running else []
+        super().stop(signum or signal.SIGKILL)
         for each in family:
-            each.kill()
-        psutil.wait_procs(family, PATIENCE)
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        assert wait_until(lambda: all(map(is_gone, family)), PATIENCE)
 
     def _prepare(self) -> None:
         """Nothing is kept."""

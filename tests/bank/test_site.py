@@ -93,6 +93,7 @@ def test_the_bank_outlives_each_of_its_parts_and_nobody_reads_what_is_old(
             "answers by status": records.statuses,
         },
     )
+    assert all(witness.reads for witness in witnesses)
     assert stale == []
     assert from_replica["ok"] > 0
     assert records.wrong == []
@@ -135,6 +136,8 @@ def worked(site: Site, admin: Caller) -> tuple[Records, list[Witness]]:
             assert part in (site.bouncer, site.primary) or more_is_done(), part.name
             part.start()
             assert more_is_done(), part.name
+        before = outcomes(site)["ok"]
+        assert wait_until(lambda: outcomes(site)["ok"] > before, PATIENCE), "read from no replica"
         is_over.set()
         for each in working:
             each.result(PATIENCE)

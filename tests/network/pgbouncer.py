@@ -28,6 +28,7 @@ auth_file = {users}
 pool_mode = transaction
 default_pool_size = {pool}
 max_client_conn = 1000
+server_login_retry = 1
 """
 
 
