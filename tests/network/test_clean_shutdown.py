@@ -59,7 +59,7 @@ def readiness(service: Service) -> int | None:
 def ended_under_load(payers: Payers) -> tuple[list[int | None], int, float, float]:
     """What /ping said from the signal on, and how many were paid meanwhile.
 
-    With the seconds until nobody was let in any more, and until the service had ended.
+    With the seconds until the first who was not let in asked, and until the service had ended.
     """
     service, said = payers.service, []
     with payers.running():
@@ -70,9 +70,10 @@ def ended_under_load(payers: Payers) -> tuple[list[int | None], int, float, floa
         assert wait_until(lambda: said.append(readiness(service)) or said[-1] != 200, PATIENCE)
         before = len(payers.paid)
         payers.await_answers(1)
+        closed = 0.0
         while said[-1] is not None:
+            closed = time.monotonic() - began
             said.append(readiness(service))
-        closed = time.monotonic() - began
         assert service.ended(within=EXIT_SECONDS) == 0
         return said, len(payers.paid) - before, closed, time.monotonic() - began
 
