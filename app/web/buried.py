@@ -32,8 +32,8 @@ def bury(pid: int, folder: Path) -> None:
 
     What cannot be read is lost, or nobody could read the others.
     """
-    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
     with unmoved(folder, by_others=False):
+        mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
         for kind in KINDS:
             counted = folder / f"{kind}_{pid}.db"
             if counted.exists():

@@ -72,6 +72,13 @@ SEEN = (
         f"{LAID} -k whole",
     ),
     Mutant(
+        "metrics: a file that is being made is passed over",
+        METRICS,
+        'glob("*.db") if file.stat().st_size]',
+        'glob("*.db")]',
+        f"{LAID} -k just_making",
+    ),
+    Mutant(
         "metrics: the master lives on whatever a dead worker left",
         "gunicorn.conf.py",
         "    except Exception:\n        server.log",

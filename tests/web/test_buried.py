@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from flask import Flask
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -65,6 +67,16 @@ def test_a_file_that_is_not_whole_keeps_nobody_from_the_others(tmp_path: Path, t
     (tmp_path / f"histogram_{pid}.db").write_bytes(torn)
     buried.bury(pid, tmp_path)
     assert told(tmp_path)["deeds_total"] == 2
+
+
+def test_a_process_that_is_just_making_its_file_keeps_nobody_from_the_others(
+    tmp_path: Path, make_app: Callable[..., Flask]
+) -> None:
+    counted(tmp_path, 2)
+    (tmp_path / "counter_1.db").touch()
+    answer = make_app(PROMETHEUS_MULTIPROC_DIR=str(tmp_path)).test_client().get("/metrics")
+    assert answer.status_code == 200
+    assert 'deeds_total{kind="good"} 2.0' in answer.text
 
 
 def test_nobody_is_buried_while_somebody_reads(tmp_path: Path) -> None:
