@@ -42,6 +42,11 @@ forwarded_allow_ips = ""
 # A worker that has not reported for this long is taken for hung and replaced.
 timeout = int(os.environ.get("GUNICORN_TIMEOUT", "30"))
 
+# A worker gives way to a new one after so many requests, in case a library keeps something of each;
+# not all of them at one time.
+max_requests = int(os.environ.get("GUNICORN_MAX_REQUESTS", "1000000"))
+max_requests_jitter = int(os.environ.get("GUNICORN_MAX_REQUESTS_JITTER", str(max_requests // 10)))
+
 # On SIGTERM running requests are finished; 25 s, the notice included, leave room within an
 # orchestrator's usual 30.
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "25"))

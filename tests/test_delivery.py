@@ -23,7 +23,10 @@ COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What the other programs of the container read: gunicorn, and libpq its password.
-READ_BY_OTHERS = {"PORT", "WEB_CONCURRENCY", "GUNICORN_NOTICE_SECONDS", "PGPASSWORD"}
+READ_BY_OTHERS = {
+    *("PORT", "WEB_CONCURRENCY", "GUNICORN_NOTICE_SECONDS", "GUNICORN_MAX_REQUESTS"),
+    "PGPASSWORD",
+}
 IMAGES = {"nginx", "pgbouncer", "postgres", "replica", "redis", "prometheus", "grafana"}
 # A container has nothing to debug, and gunicorn makes the folder its workers count in.
 NOT_FOR_CONTAINERS = {"DEBUG", "PROFILE", "PROMETHEUS_MULTIPROC_DIR"}

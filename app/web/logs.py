@@ -45,7 +45,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     configure(settings.log_level)
     app.before_request(_begin)
     app.after_request(_finish)
-    send_along(app, lambda _: [("X-Request-ID", g.request_id)])
+    # One that broke off before it had an id is answered all the same.
+    send_along(app, lambda _: [("X-Request-ID", g.request_id)] if "request_id" in g else [])
 
 
 def _begin() -> None:

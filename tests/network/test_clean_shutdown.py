@@ -127,6 +127,19 @@ def test_nobody_is_turned_away_while_workers_are_replaced(
     assert set(payers.told) <= {201, CLOSED_BETWEEN}
 
 
+def test_nobody_is_turned_away_while_workers_give_way_after_their_last_request(
+    officer: Caller, ending: dict[str, str], customers: list[str]
+) -> None:
+    few = {"GUNICORN_MAX_REQUESTS": "30", "GUNICORN_MAX_REQUESTS_JITTER": "30"}
+    with served({**ending, **few}) as service:
+        payers = Payers(service, officer, customers)
+        former = set(service.workers())
+        with payers.running():
+            assert wait_until(lambda: not former & set(service.workers()), PATIENCE)
+            payers.await_answers(CUSTOMERS)
+    assert set(payers.told) <= {201, CLOSED_BETWEEN}
+
+
 def test_the_kernel_passes_over_new_connections_and_keeps_those_it_has_made() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         address = listener.getsockname()
