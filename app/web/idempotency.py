@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,6 +18,7 @@ from app.errors import DomainError, Malformed
 from app.schemas.fields import Numeral
 from app.services import idempotency
 from app.services.actor import Actor
+from app.services.known_places import place_of
 from app.web import problems
 
 HEADER = "Idempotency-Key"
@@ -49,7 +50,7 @@ def once(
     is not in the request. Nor is a refusal of nobody in particular or at great length, by which
     anyone could fill the database.
     """
-    caller = actor.id if actor else NOBODY
+    caller = actor.id if actor else _nobody(asked)
     seal = _Seal(caller, key)
     made: list[Response] = []
 
@@ -57,7 +58,7 @@ def once(
         made.append(_answer(respond))
         return seal.closed(made[0]) if _is_kept(made[0], actor) else None
 
-    kept = idempotency.once(caller, key, seal.fingerprint(asked, sent), answer)
+    kept = idempotency.once(caller, key, seal.fingerprint(asked, actor, sent), answer)
     return made[-1] if kept is None else seal.opened(kept)
 
 
@@ -68,6 +69,11 @@ def _answer(respond: Callable[[], Response]) -> Response:
         if problems.status_of(type(error)) >= 500:
             raise
         return problems.refusal(error)
+
+
+def _nobody(asked: Request) -> UUID:
+    """For who has no name, the place they call from: or anyone could use up another's keys."""
+    return uuid5(NOBODY, place_of(asked.remote_addr) if asked.remote_addr else "")
 
 
 def _is_kept(response: Response, actor: Actor | None) -> bool:
@@ -86,9 +92,13 @@ class _Seal:
     def __init__(self, caller: UUID, key: str) -> None:
         self._secret = self._mac(config.current().secret_key.encode(), f"{caller}/{key}".encode())
 
-    def fingerprint(self, asked: Request, sent: object) -> bytes:
-        """Of the method, the path, the query and the body, however that was written."""
-        request = [asked.method, asked.path.rstrip("/"), asked.query_string.decode("latin-1"), sent]
+    def fingerprint(self, asked: Request, actor: Actor | None, sent: object) -> bytes:
+        """Of the method, the path, the query and the body, however that was written.
+
+        And of the caller's role: what they were told as an officer is not for who is none any more.
+        """
+        query, role = asked.query_string.decode("latin-1"), actor.role if actor else None
+        request = [asked.method, asked.path.rstrip("/"), query, role, sent]
         written = orjson.dumps(request, default=_number, option=IN_ONE_WAY)
         return self._mac(self._secret, written)
 

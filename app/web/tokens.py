@@ -32,6 +32,8 @@ ALGORITHM = "HS256"
 CLAIMS = frozenset(("aud", "exp", "iat", "iss", "jti", "nbf", "sid", "sub", "type"))
 
 PROVEN_TOKENS_KEPT = 4096
+# How far apart two machines' clocks may be; a token ends at its time on each, all the same.
+CLOCKS_APART = 60
 NOT_GOOD = "This token is not good."
 
 TokenType = Literal["access", "refresh"]
@@ -52,6 +54,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.config |= {
         "JWT_ALGORITHM": ALGORITHM,
         "JWT_DECODE_ALGORITHMS": [ALGORITHM],
+        "JWT_DECODE_LEEWAY": CLOCKS_APART,
         "JWT_ENCODE_ISSUER": settings.jwt_issuer,
         "JWT_DECODE_ISSUER": settings.jwt_issuer,
         "JWT_ENCODE_AUDIENCE": settings.jwt_audience,

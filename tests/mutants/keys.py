@@ -23,9 +23,23 @@ KEYED = (
     Mutant(
         "keys: each caller has their own",
         KEYS,
-        "caller = actor.id if actor else NOBODY",
-        "caller = NOBODY",
+        "caller = actor.id if actor else _nobody(asked)",
+        "caller = _nobody(asked)",
         ON_KEYS,
+    ),
+    Mutant(
+        "keys: who has no name has those of their address",
+        KEYS,
+        'place_of(asked.remote_addr) if asked.remote_addr else ""',
+        '""',
+        f"{ON_KEYS} -k nobody_elses",
+    ),
+    Mutant(
+        "keys: another role is told nothing",
+        KEYS,
+        "query, role, sent]",
+        "query, sent]",
+        f"{ON_KEYS} -k another_role",
     ),
     Mutant(
         "keys: a refusal whose cause is not in the request is not kept",

@@ -139,6 +139,13 @@ SIGNING_IN = (
         "tests/routes/test_forged_credentials.py -k other_claims",
     ),
     Mutant(
+        "tokens: clocks may be a little apart",
+        "app/web/tokens.py",
+        '        "JWT_DECODE_LEEWAY": CLOCKS_APART,\n',
+        "",
+        "tests/routes/test_forged_credentials.py -k clock_is_ahead",
+    ),
+    Mutant(
         "the token's issuer",
         TOKENS,
         '        "JWT_DECODE_ISSUER": settings.jwt_issuer,\n',

@@ -305,6 +305,27 @@ def test_who_may_no_longer_call_is_told_nothing(admin: Caller, officer: Caller) 
     assert refusal(send(officer, "/customers/", body)) == (401, "unauthenticated")
 
 
+def test_who_has_another_role_now_is_not_told_what_they_were_told_before(
+    app: Flask, admin: Caller, officer: Caller, deposits: str
+) -> None:
+    created(send(officer, deposits, {"amount": "10.00"}))
+    admin.patch(f"/auth/users/{officer.id}", {"role": Role.APPLICANT})
+    after = fingerprint(app)
+    assert refusal(send(officer, deposits, {"amount": "10.00"})) == REUSED
+    assert fingerprint(app) == after
+
+
+def test_who_has_no_name_yet_uses_up_nobody_elses_keys(
+    lender: Lender, make_app: Callable[..., Flask]
+) -> None:
+    anyone = Caller(make_app(ALLOW_SELF_REGISTRATION="true"))
+    for number in range(2):
+        body = {"email": f"new{number}@applicant.example", "password": PASSWORD}
+        elsewhere = {"REMOTE_ADDR": f"203.0.113.{number}", "HTTP_IDEMPOTENCY_KEY": "1"}
+        answer = anyone.post("/auth/register", body, environ_overrides=elsewhere)
+        assert (answer.status_code, was_replayed(answer)) == (201, False)
+
+
 @pytest.mark.parametrize(
     "key",
     ["", "x" * 256, "é", "a\tb", "\x7f", "\x00", "\x1f", "\x80", "日本".encode().decode("latin-1")],
