@@ -53,6 +53,7 @@ def answers() -> bool:
     try:
         db.session.execute(text("SELECT 1"))
     except (DomainError, PoolTimeout):
+        db.session.rollback()  # or whatever is asked next would be asked of what broke
         return False
     return True
 

@@ -11,7 +11,7 @@ from redis.connection import parse_url
 from app.config.fields import Domains, Figure, Names, Networks, Pace, Place, RuleLimit
 from app.rules import fraud, risk
 
-DEVELOPMENT_SECRET = "only-for-development-and-refused-elsewhere"  # noqa: S105
+DEVELOPMENT_SECRET = "only-for-development-and-refused-elsewhere"  # noqa: S105 (public)
 # Domains at which anyone gets an address: how many customers share one says nothing.
 PUBLIC_EMAIL_PROVIDERS = (
     "126.com,163.com,aol.com,bol.com.br,daum.net,fastmail.com,free.fr,gmail.com,gmx.at,gmx.ch,"

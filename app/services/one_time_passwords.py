@@ -58,7 +58,7 @@ def renew_recovery_codes(user: User) -> list[str]:
     """New recovery codes, which nobody can read again; the former are dead."""
     assert user.totp_secret  # noqa: S101 (a code of it was taken)
     secret = totp_secrets.opened(user.id, user.totp_secret)
-    assert secret  # noqa: S101
+    assert secret  # noqa: S101 (it was opened to take the code)
     codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
     user.recovery_digests = [_digest(secret, code) for code in codes]
     return codes

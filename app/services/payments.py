@@ -211,5 +211,5 @@ def _locked(query: Select[Loan], asked: dict[str, Any]) -> Loans:
 
 def _known(value: Value | None) -> Value:
     """What a constraint of the database says is there."""
-    assert value is not None  # noqa: S101
+    assert value is not None  # noqa: S101 (the constraint holds)
     return value

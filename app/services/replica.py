@@ -18,6 +18,7 @@ from typing import TypeVar
 from flask import Flask, current_app
 from prometheus_client import Counter
 from sqlalchemy import ColumnElement, Connection, PoolProxiedConnection, literal_column, select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.config import Settings
 from app.db import REPLICA, db, on_replica, snapshot
@@ -196,7 +197,7 @@ def _present() -> str | None:
     """How far the primary has written; None where it does not tell."""
     try:
         position: str | None = Reading(select(POSITION)).rows({})[0].position
-    except (DatabaseAway, DatabaseBusy):
+    except (DatabaseAway, DatabaseBusy, PoolTimeout):
         return None
     return position
 

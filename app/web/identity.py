@@ -26,7 +26,7 @@ class Credential(Enum):
     NONE = "none"
     OPTIONAL = "an access token or an API key, if any"
     REQUIRED = "an access token or an API key"
-    ANY_TOKEN = "an access or a refresh token, or an API key"  # noqa: S105
+    ANY_TOKEN = "an access or a refresh token, or an API key"  # noqa: S105 (no secret)
     REFRESH = "a refresh token"
 
 

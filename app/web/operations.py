@@ -83,6 +83,10 @@ def _parameters(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
         yield {"in": "query", "schema": contract.query(exclude=_said_apart(contract))}
     if contract.is_trimmed:
         yield _fields(contract)
+    yield from _sent_headers(rule, contract)
+
+
+def _sent_headers(rule: Rule, contract: Contract) -> Iterator[dict[str, Any]]:
     if _is_tagged(contract) and "GET" in (rule.methods or ()):
         yield {
             "in": "header",

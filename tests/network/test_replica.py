@@ -273,6 +273,18 @@ def test_one_that_lags_is_told_when_it_lasts(
     assert (answer.status_code, answer.json["replica"]) == (200, "behind")
 
 
+def test_a_primary_that_breaks_off_is_told_of_beside_it(
+    app: Flask, admin: Caller, url: str
+) -> None:
+    with app.app_context():
+        pid = db.session.scalar(text("SELECT pg_backend_pid()"))
+    with psycopg.connect(url, autocommit=True) as another:
+        another.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+    answer = admin.get("/ping")
+    assert (answer.status_code, answer.json["db"]) == (503, "down")
+    assert (again := admin.get("/ping")).status_code == 200, again.text
+
+
 def test_a_lag_that_is_soon_over_is_not_told(
     admin: Caller,
     replica: Replica,

@@ -27,7 +27,7 @@ lines AS MATERIALIZED (
         string_to_table(chunk.text, E'\\n') WITH ORDINALITY AS numbered (text, place)
     WHERE chunk.import_id = %(import_id)s AND chunk.number = %(chunk)s AND numbered.text <> ''
         AND (hashtext(split_part(numbered.text, '{SEPARATOR}', 1)) & {PARTS - 1}) = %(part)s
-)"""  # noqa: S608
+)"""  # noqa: S608 (of constants alone)
 _IS_PLAIN = f"""(
     cardinality(fields) IN (2, 3)
     AND length(fields[1]) <= {LONGEST_NAME} AND fields[1] ~ '{NAME}'
@@ -36,7 +36,7 @@ _IS_PLAIN = f"""(
     AND (coalesce(fields[3], '') = '' OR fields[3] ~ '{MOMENT}')
 )"""
 
-DOUBTFUL = f"WITH {_LINES} SELECT line, text FROM lines WHERE NOT {_IS_PLAIN}"  # noqa: S608
+DOUBTFUL = f"WITH {_LINES} SELECT line, text FROM lines WHERE NOT {_IS_PLAIN}"  # noqa: S608 (as above)
 
 _GOOD = """
 good AS MATERIALIZED (
@@ -101,6 +101,6 @@ UPDATE customer_import_parts SET
     failures = 0,
     leased_until = clock_timestamp() + %(lasting)s
 WHERE import_id = %(import_id)s AND part = %(part)s
-"""  # noqa: S608
+"""  # noqa: S608 (as above)
 CREATE = f"WITH {_LINES}, {_GOOD}, {_CREATED}, {_SETTLED}"
 TRY = f"WITH {_LINES}, {_GOOD}, {_WOULD_BE_CREATED}, {_SETTLED}"
