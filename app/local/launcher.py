@@ -173,7 +173,8 @@ def _start_worker(project: Path, environment: Mapping[str, str]) -> Program:
     """Celery's worker, with beat beside it. What it counts is not gunicorn's to sum up."""
     env = {k: value for k, value in environment.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
     command = [sys.executable, "-m", "celery", *WORKER]
-    child = Child(command, death_signal=signal.SIGQUIT, env=env, cwd=project)
+    # What it was doing another does again; at leisure it would wait for a broker that is gone, too.
+    child = Child(command, death_signal=signal.SIGKILL, env=env, cwd=project)
     return Program("the worker", child, WORKER_SIGNALS)
 
 
