@@ -25,7 +25,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What the other programs of the container read: gunicorn, and libpq its password.
 READ_BY_OTHERS = {
     *("PORT", "WEB_CONCURRENCY", "GUNICORN_NOTICE_SECONDS", "GUNICORN_MAX_REQUESTS"),
-    "PGPASSWORD",
+    *("GUNICORN_THREADS", "PGPASSWORD"),
 }
 IMAGES = {"nginx", "pgbouncer", "postgres", "replica", "redis", "prometheus", "grafana"}
 # A container has nothing to debug, and gunicorn makes the folder its workers count in.
