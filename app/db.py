@@ -171,9 +171,11 @@ def after_commit(hook: Hook) -> None:
 def on_replica() -> Iterator[PoolProxiedConnection]:
     """Have all that is read in the block come from the replica, on this one connection of it.
 
-    Raises DatabaseAway, RuntimeError where there is something to write.
+    Raises DatabaseAway, RuntimeError within a transaction or where one begins in the block.
     """
     session = db.session()
+    if OPEN in session.info or WHOLE in session.info:
+        raise RuntimeError("what is written is on the primary alone")
     session.rollback()  # which gives back the primary's connection, if it has one
     session.info[ELSEWHERE] = db.engines[REPLICA]
     try:
@@ -208,6 +210,7 @@ def _begun(session: Session) -> Iterator[PoolProxiedConnection]:
     if ELSEWHERE in session.info:
         raise RuntimeError("what writes does not belong on the replica")
     session.rollback()
+    session.expire_all()
     with closing(borrowed()) as lent:
         session.info[LENT] = lent
         try:

@@ -8,6 +8,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from sqlalchemy import PoolProxiedConnection
 
+from app.errors import DatabaseAway
 from app.refusals import translated
 
 Values = Mapping[str, object]
@@ -35,7 +36,8 @@ def send(
 def command(lent: PoolProxiedConnection, words: bytes) -> None:
     """Have libpq send what has no values and answers no rows; raises as `send` does.
 
-    For what goes around every transaction: a cursor takes longer than PostgreSQL.
+    For what goes around every transaction: a cursor takes longer than PostgreSQL. Raises
+    RuntimeError for a COMMIT of what had failed before, which PostgreSQL takes for a ROLLBACK.
     """
     driver = _driver(lent)
     result = driver.pgconn.exec_(words)
@@ -45,6 +47,8 @@ def command(lent: PoolProxiedConnection, words: bytes) -> None:
             cause = psycopg.OperationalError(str(cause))
         _refuse(lent, cause)
         raise cause
+    if not words.startswith(result.command_status or b"?"):
+        raise RuntimeError(f"{words!r} was answered by {result.command_status!r}")
 
 
 def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence[object]]) -> None:
@@ -60,13 +64,17 @@ def copy_in(lent: PoolProxiedConnection, statement: str, rows: Iterable[Sequence
 
 def _cursor(lent: PoolProxiedConnection) -> psycopg.Cursor[tuple[Any, ...]]:
     """One for all statements of a connection: to make it takes half as long as to send one."""
+    driver = _driver(lent)
     kept: psycopg.Cursor[tuple[Any, ...]] | None = lent.info.get(_CURSOR)
     if kept is None:
-        kept = lent.info[_CURSOR] = _driver(lent).cursor()
+        kept = lent.info[_CURSOR] = driver.cursor()
     return kept
 
 
 def _driver(lent: PoolProxiedConnection) -> psycopg.Connection:
+    """Raises DatabaseAway where it was given up because it broke."""
+    if not lent.is_valid:
+        raise DatabaseAway
     return cast(psycopg.Connection, lent.driver_connection)
 
 

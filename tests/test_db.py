@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from psycopg.errors import ReadOnlySqlTransaction, UniqueViolation
-from sqlalchemy import delete, func, select, text, update
+from psycopg.errors import DivisionByZero, ReadOnlySqlTransaction, UniqueViolation
+from sqlalchemy import Integer, bindparam, delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -28,6 +28,7 @@ from app.errors import Contended, CustomerNotFound, DatabaseAway, DatabaseBusy, 
 from app.insertion import ROWS_AT_MOST
 from app.models import Customer, FlagNotice, FraudFlag, Loan, LoginFailures, User
 from app.models.base import now
+from app.reading import Reading
 from app.refusals import _refusals
 from tests.factories import Caller, Lender
 
@@ -238,6 +239,10 @@ def test_a_transaction_forgets_what_the_session_had_read_before(lender: Lender) 
         elsewhere.execute(update(User).values(nickname="new"))
     with transaction():
         assert copy.nickname == "new"
+    with db.engine.connect() as elsewhere:
+        elsewhere.execute(update(User).values(nickname="newer"))
+    with transaction():
+        assert copy.nickname == "newer"
 
 
 @pytest.mark.usefixtures("context")
@@ -538,3 +543,28 @@ def test_what_somebody_left_open_is_rolled_back_before_another_gets_the_connecti
         assert lent.driver_connection is driver
         asked = driver.execute("SELECT to_regclass('left_open')")
         assert asked.fetchone() == (None,)
+
+
+@pytest.mark.usefixtures("context")
+def test_what_had_failed_is_not_told_to_be_committed() -> None:
+    failing = Reading(select((1 / bindparam("divisor", type_=Integer())).label("quotient")))
+
+    def committing() -> None:
+        with transaction():
+            append(failures(b"lost"))
+            flush()
+            with suppress(DivisionByZero):
+                failing.rows({"divisor": 0})
+
+    with pytest.raises(RuntimeError, match="ROLLBACK"):
+        committing()
+    assert stored() == set()
+
+
+@pytest.mark.usefixtures("context")
+def test_a_connection_that_was_given_up_is_told_as_a_database_that_is_away() -> None:
+    with suppress(DatabaseAway), transaction():
+        for _ in range(2):
+            with pytest.raises(DatabaseAway):
+                Reading(select(func.pg_terminate_backend(func.pg_backend_pid()))).rows({})
+    assert stored() == set()

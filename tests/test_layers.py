@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "db": {"connections", "driver", "insertion", "sessions", "refusals", "config"},
     "sessions": set(),
     "engines": {"connections", "db", "pool", "errors", "config"},
-    "driver": {"refusals"},
+    "driver": {"refusals", "errors"},
     "insertion": set(),
     "pool": set(),
     "refusals": {"errors"},

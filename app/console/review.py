@@ -10,6 +10,7 @@ from app.console.layout import render
 from app.console.page import go, page
 from app.console.told import Kind, tell
 from app.console.words import short
+from app.errors import Unavailable
 from app.schemas.console import ReviewFilter, ReviewForm
 from app.services import names, review
 from app.services.actor import Actor
@@ -51,8 +52,10 @@ def _tell_of(outcomes: Iterable[review.Outcome]) -> None:
     """Each by its name, those together of which the same is to be said."""
     alike: dict[tuple[str, Kind], list[str]] = {}
     for outcome in outcomes:
-        if outcome.refusal:
-            said: tuple[str, Kind] = (f"unchanged: {outcome.refusal.detail}", "refused")
+        if isinstance(outcome.refusal, Unavailable):  # it may have gone after the commit
+            said: tuple[str, Kind] = (f"to be looked at again: {outcome.refusal.detail}", "refused")
+        elif outcome.refusal:
+            said = (f"unchanged: {outcome.refusal.detail}", "refused")
         else:
             said = (f"{outcome.status} now.", "done")
         alike.setdefault(said, []).append(short(outcome.ref))

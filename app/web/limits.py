@@ -27,6 +27,7 @@ from app.services.known_places import place_of
 from app.web.headers import Headers, send_along
 
 LIMITED = Counter("loans_rate_limited", "Requests refused for their number.", ("limit",))
+REFUSED = {kind: LIMITED.labels(kind) for kind in ("address", "caller", "bad", "pace")}
 # What balancers and orchestrators ask by day and night, and must never be refused.
 FREE = frozenset(("health.healthz", "health.ping"))
 PLACES_KEPT = 4096
@@ -80,7 +81,7 @@ class Limits:
         standing = Standing(limit.amount, max(0, limit.amount - count), resets_at)
         _note(standing)
         if count > limit.amount:
-            LIMITED.labels(kind).inc()
+            REFUSED[kind].inc()
             raise _too_many(standing.seconds)
 
 
@@ -180,7 +181,7 @@ def _refusing(limiter: Limiter, view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return view(**path)
         except RateLimitExceeded:
-            LIMITED.labels("pace").inc()
+            REFUSED["pace"].inc()
             standing = _strict(limiter)
             raise _too_many(standing.seconds if standing else 1) from None
 

@@ -198,6 +198,27 @@ MUTANTS = (
         "tests/test_db.py -k session_joined",
     ),
     Mutant(
+        "what was rolled back is not told to be committed",
+        "app/driver.py",
+        '    if not words.startswith(result.command_status or b"?"):',
+        "    if False:",
+        "tests/test_db.py -k not_told_to_be_committed",
+    ),
+    Mutant(
+        "who was given up is told as away",
+        "app/driver.py",
+        "    if not lent.is_valid:\n",
+        "    if False:\n",
+        "tests/test_db.py -k given_up",
+    ),
+    Mutant(
+        "a transaction forgets what was read before it",
+        "app/db.py",
+        "    session.rollback()\n    session.expire_all()\n",
+        "    session.rollback()\n",
+        "tests/test_db.py -k had_read_before",
+    ),
+    Mutant(
         "the session leaves a transaction with it",
         "app/db.py",
         "            if session.in_transaction():\n                session.commit()",

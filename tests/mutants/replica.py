@@ -64,6 +64,21 @@ REPLICATED = (
         f"{TESTS} -k told_once",
     ),
     Mutant(
+        "replica: what writes does not turn to it",
+        "app/db.py",
+        "    if OPEN in session.info or WHOLE in session.info:\n"
+        '        raise RuntimeError("what is',
+        '    if False:\n        raise RuntimeError("what is',
+        f"{TESTS} -k does_not_turn",
+    ),
+    Mutant(
+        "replica: its state is told though the primary broke off",
+        "app/engines.py",
+        "        db.session.rollback()  # or",
+        "        pass  # or",
+        f"{TESTS} -k breaks_off_is_told",
+    ),
+    Mutant(
         "replica: nothing is written on it",
         "app/db.py",
         "    if ELSEWHERE in session.info:\n",

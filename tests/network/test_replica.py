@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import make_url, text
 from werkzeug.test import TestResponse
 
-from app.db import db, on_replica, transaction
+from app.db import db, on_replica, transaction, whole
 from app.local.processes import wait_until
 from app.models import Role
 from app.services import replica as reading
@@ -353,6 +353,12 @@ def test_nothing_is_written_on_it(app: Flask) -> None:
         pytest.raises(RuntimeError, match="replica"),
         transaction(),
     ):
+        pass
+
+
+@pytest.mark.parametrize("around", [transaction, whole])
+def test_what_writes_does_not_turn_to_it(app: Flask, around: Callable[[], Any]) -> None:
+    with app.app_context(), around(), pytest.raises(RuntimeError, match="primary"), on_replica():
         pass
 
 
