@@ -68,6 +68,9 @@ PROOFS = (
         {"RACED_LOANS": "1000"},
     ),
     Proof("Each part may be lost", "pytest tests/bank/test_site.py", {"SITE_ROUNDS": "5"}),
+    Proof(
+        "Revocation is immediate", "pytest tests/network/test_revocation.py", {"REVOCATIONS": "50"}
+    ),
     Proof("Redis is expendable", "pytest tests/test_never_stale.py", {"NEVER_STALE_SECONDS": "60"}),
     Proof(
         "An import resumes",

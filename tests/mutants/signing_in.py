@@ -125,6 +125,13 @@ SIGNING_IN = (
         "tests/routes/test_sessions.py -k logs_out",
     ),
     Mutant(
+        "an ended session is over under load, too",
+        AUTH,
+        "        LoginSession.ended_at.is_(None),\n        LoginSession.expires_at > bindparam",
+        "        LoginSession.expires_at > bindparam",
+        "tests/network/test_revocation.py",
+    ),
+    Mutant(
         "an inactive user's session is over",
         AUTH,
         '        User.id == bindparam("user_id"),\n        User.is_active,\n',
