@@ -120,4 +120,25 @@ REPLICATED = (
         '"^(GET|HEAD|OPTIONS|POST|PATCH|DELETE)$"',
         "tests/network/test_nginx.py -k only_what_reads",
     ),
+    Mutant(
+        "nginx: files of the console may be large",
+        "deploy/nginx.conf",
+        "^/(customers|console)/imports/?$",
+        "^/customers/imports/?$",
+        "tests/network/test_nginx.py -k only_an_import",
+    ),
+    Mutant(
+        "nginx: few files of one address",
+        "deploy/nginx.conf",
+        "            limit_conn uploads_of_one 2;\n",
+        "",
+        "tests/network/test_nginx.py -k two_files",
+    ),
+    Mutant(
+        "nginx: who sends no file is not counted",
+        "deploy/nginx.conf",
+        "limit_conn_zone $uploading_from zone",
+        "limit_conn_zone $binary_remote_addr zone",
+        "tests/network/test_nginx.py -k two_files",
+    ),
 )

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -23,6 +23,7 @@ from tests.serving import Client
 ROOT = CONFIG.parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 MIB = 1024 * 1024
+SETTINGS = load({"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"})
 
 needs_nginx = pytest.mark.skipif(BINARY is None, reason="there is no nginx here; apt install nginx")
 
@@ -178,13 +179,14 @@ def test_a_slow_client_keeps_no_process_waiting(front: Nginx, webs: list[Web]) -
 
 
 @needs_nginx
-@pytest.mark.parametrize("path", ["/loans/", "/customers/", "/customers/imports/x"])
-def test_only_an_import_is_large(front: Nginx, webs: list[Web], path: str) -> None:
+@pytest.mark.parametrize("home", ["/customers/", SETTINGS.admin_url])
+@pytest.mark.parametrize("path", ["loans/", "", "imports/x"])
+def test_only_an_import_is_large(front: Nginx, webs: list[Web], home: str, path: str) -> None:
     large = b"0" * (3 * MIB)
     for asked_for, status in (
-        (path, 413),
-        ("/customers/imports", 200),
-        ("/customers/imports/", 200),
+        (f"{home}{path}", 413),
+        (f"{home}imports", 200),
+        (f"{home}imports/", 200),
     ):
         connection = http.client.HTTPConnection(LOOPBACK, front.port, timeout=30)
         with closing(connection):
@@ -197,6 +199,22 @@ def test_only_an_import_is_large(front: Nginx, webs: list[Web], path: str) -> No
 
 
 @needs_nginx
+@pytest.mark.parametrize("home", ["/customers/", SETTINGS.admin_url])
+def test_an_address_sends_two_files_at_once_and_looks_on(front: Nginx, home: str) -> None:
+    path = f"{home}imports/"
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n"
+    with ExitStack() as stack:
+        for _ in range(2):
+            slow = stack.enter_context(socket.create_connection((LOOPBACK, front.port), timeout=30))
+            slow.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert slow.recv(12) == b"HTTP/1.1 100"
+        client = stack.enter_context(Client(front.port, {}))
+        assert client.get(path).status == 200
+        answer = client.send("POST", path, {})
+        assert (answer.status, answer.json["code"]) == (429, "too-many")
+
+
+@needs_nginx
 def test_connections_to_the_processes_are_kept(client: Client, webs: list[Web]) -> None:
     told = [client.get("/").json for _ in range(2)]
     assert all("connection" not in each for each in told)
@@ -205,9 +223,8 @@ def test_connections_to_the_processes_are_kept(client: Client, webs: list[Web]) 
 def test_the_limits_are_those_of_the_service() -> None:
     text = CONFIG.read_text()
     whole, imports = map(int, re.findall(r"client_max_body_size (\d+)m;", text))
-    settings = load({"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"})
     assert whole * MIB >= LARGEST_BODY
-    assert settings.max_import_bytes < imports * MIB <= settings.max_import_bytes + MIB
+    assert SETTINGS.max_import_bytes < imports * MIB <= SETTINGS.max_import_bytes + MIB
 
 
 def test_it_believes_the_gateway_of_its_network_and_nobody_else() -> None:
