@@ -47,6 +47,8 @@ def remember(email: str, address: str | None) -> None:
 def place_of(address: str) -> str:
     """The address, or the network that one of IPv6 is in. Raises ValueError for what is none."""
     place = ip_address(address)
+    # A socket for both has IPv4 in IPv6's form, in which all of it is one network.
+    place = getattr(place, "ipv4_mapped", None) or place
     if isinstance(place, IPv6Address):
         return str(IPv6Network((place, IPV6_PREFIX), strict=False))
     return str(place)

@@ -165,6 +165,13 @@ HARDENED = (
         f"{LOGIN} -k one_network",
     ),
     Mutant(
+        "IPv4 in the form of IPv6 is no network of IPv6",
+        "app/services/known_places.py",
+        '    place = getattr(place, "ipv4_mapped", None) or place\n',
+        "",
+        f"{LOGIN} -k in_the_form_of_ipv6",
+    ),
+    Mutant(
         "a place is known for a while",
         "app/services/known_places.py",
         "        KnownPlace.known_until > now(),\n",

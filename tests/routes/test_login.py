@@ -233,6 +233,13 @@ def test_addresses_of_one_network_of_ipv6_are_one_place(ada: Caller) -> None:
     assert refusal(guess(ada, **at("2001:db8:0:1::1"))) == INVALID
 
 
+def test_an_address_of_ipv4_in_the_form_of_ipv6_is_the_same_place(ada: Caller) -> None:
+    forms = ("192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201")
+    answers = [guess(ada, **at(forms[n % len(forms)])) for n in range(ALLOWED + 1)]
+    assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429]
+    assert refusal(guess(ada, **at("::ffff:192.0.2.2"))) == INVALID
+
+
 def test_one_stranger_locks_out_nobody_elsewhere(ada: Caller) -> None:
     assert refusal(guess(ada, times=100)) == TOO_MANY
     assert log_in(ada.app, ada.user.email, **at("192.0.2.7")).status_code == 200

@@ -85,6 +85,13 @@ def test_a_network_of_ipv6_is_one_address(make_app: Make) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 429]
 
 
+def test_addresses_of_ipv4_in_the_form_of_ipv6_are_not_one(make_app: Make) -> None:
+    anyone = Caller(make_app(RATELIMIT_ADDRESS="1/minute"))
+    answers = [anyone.get("/", **at(f"::ffff:192.0.2.{n}")) for n in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    must_be_refused(anyone.get("/", **at("192.0.2.1")))
+
+
 def test_whoever_looks_whether_the_service_is_well_is_never_refused(make_app: Make) -> None:
     anyone = Caller(make_app(RATELIMIT_ADDRESS="1/minute"))
     for _ in range(3):
