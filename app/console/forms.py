@@ -12,6 +12,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.console import forgery
 from app.errors import Invalid
 from app.schemas.fields import Otp, Secret
+from app.web.bodies import must_be_whole
 from app.web.uploads import Incoming
 
 # The token of the form, the name of its one sending, and the version of the record on the page.
@@ -22,13 +23,15 @@ OUR_OWN = frozenset((TOKEN, ONCE, TAG))
 def sent_by(asked: Request, incoming: Incoming | None = None) -> MultiDict[str, str]:
     """The fields of the form, of one that is `incoming` those before its file.
 
-    Raises UnsupportedMediaType for what no form of ours sends.
+    Raises UnsupportedMediaType for what no form of ours sends, RequestEntityTooLarge.
     """
     if incoming is not None:
         return incoming.fields
     if asked.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("Send the form as the page has it.")
-    return asked.form
+    sent = asked.form
+    must_be_whole(asked)
+    return sent
 
 
 def loaded(schema: type[Schema], sent: MultiDict[str, str]) -> dict[str, Any]:

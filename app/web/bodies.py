@@ -24,7 +24,8 @@ def read_json(request: Request, *, may_be_empty: bool = False) -> dict[str, Any]
 
     Raises Malformed for what cannot be read, UnsupportedMediaType for anything but plain JSON.
     """
-    raw = _whole_body(request)
+    raw = request.get_data(cache=False)
+    must_be_whole(request)
     if may_be_empty and not raw:
         return {}
     _must_be_plain_json(request)
@@ -59,13 +60,14 @@ def read_query(request: Request, schema: Schema) -> dict[str, Any]:
     return values
 
 
-def _whole_body(request: Request) -> bytes:
-    """The body to its end. Werkzeug cuts one that came in chunks at the limit, and says nothing."""
-    raw = request.get_data(cache=False)
+def must_be_whole(request: Request) -> None:
+    """Raise RequestEntityTooLarge where the body, which has been read, goes on.
+
+    Werkzeug cuts one that came in chunks at the limit, and says nothing.
+    """
     is_chunked = request.content_length is None and "wsgi.input_terminated" in request.environ
     if is_chunked and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
-    return raw
 
 
 def _must_be_plain_json(request: Request) -> None:

@@ -1,12 +1,15 @@
 """Forms of others' making: refused before anything is looked at, and nothing is done."""
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
 
+from app import LARGEST_BODY
 from app.models import Role
 from tests.attacks import fingerprint
 from tests.console.desk import COOKIE, HOST, Desk, seated
@@ -142,6 +145,42 @@ def test_what_no_form_of_ours_sends_is_not_read(officers_desk: Desk, kind: str) 
 def test_a_form_is_as_large_as_any_body(officers_desk: Desk) -> None:
     form = {**PAYMENT, "external_id": "x" * 2_000_000}
     assert officers_desk.post("/payments/", form).status_code == 413
+
+
+def send_in_chunks(desk: Desk, path: str, body: bytes) -> TestResponse:
+    """Send a form as gunicorn hands over one that came in chunks, without its length."""
+    return desk.client.post(
+        f"/console{path}",
+        base_url=desk.base,
+        input_stream=BytesIO(body),
+        content_type="application/x-www-form-urlencoded",
+        headers={"Origin": desk.base, "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+
+def test_a_form_without_a_length_is_taken_whole_or_not_at_all(
+    officers_desk: Desk, customer: dict[str, Any], admin: Caller
+) -> None:
+    path, token = f"/customers/{customer['id']}/deposits", officers_desk.token()
+    told, cut = f"csrf={token}".encode(), b"&amount=1"
+    up_to_the_limit = told.ljust(LARGEST_BODY - len(cut), b"&") + cut
+    refused = send_in_chunks(officers_desk, path, up_to_the_limit + b"23456")
+    assert refused.status_code == 413
+    account = f"/customers/{customer['id']}/account"
+    assert admin.get(account).get_json()["balance"] == "0.00"
+    assert send_in_chunks(officers_desk, path, up_to_the_limit).status_code == 303
+    assert admin.get(account).get_json()["balance"] == "1.00"
+
+
+def test_a_form_without_a_length_is_too_large_everywhere(admins_desk: Desk) -> None:
+    before = fingerprint(admins_desk.app)
+    for rule in posts(admins_desk.app):
+        path = path_of(rule)
+        if media_type_of(admins_desk.app, rule) != "multipart/form-data":
+            body = f"csrf={admins_desk.token(path)}".encode().ljust(LARGEST_BODY + 1, b"&")
+            assert send_in_chunks(admins_desk, path, body).status_code == 413, rule.rule
+    assert fingerprint(admins_desk.app) == before
 
 
 @pytest.mark.parametrize(

@@ -387,6 +387,13 @@ AT_CONSOLE = (
         "tests/console/test_imports.py -k 'on_its_way or there_is_not'",
     ),
     Mutant(
+        "a form of the console is not cut at the limit",
+        "app/console/forms.py",
+        "    must_be_whole(asked)\n",
+        "",
+        "tests/console/test_forgery.py -k without_a_length",
+    ),
+    Mutant(
         "answered flags are shown to who sees the loan",
         "app/services/clearances.py",
         "FraudFlag.loan_id.in_(seen)",

@@ -158,6 +158,13 @@ HARDENED = (
         f"{LOGIN} -k that_logged_in_there_alone",
     ),
     Mutant(
+        "a body is not cut at the limit",
+        "app/web/bodies.py",
+        "    must_be_whole(request)\n",
+        "",
+        "tests/test_bad_input.py -k 'without_a_length_is_too_large and deposits'",
+    ),
+    Mutant(
         "a network of IPv6 is one place",
         "app/services/known_places.py",
         "    if isinstance(place, IPv6Address):",
