@@ -17,7 +17,7 @@ NUMBERS = {
     *("amount", "term_months", "income", "expenses", "risk_score", "outstanding"),
     *("credit_limit", "total_amount"),
 }
-RUN = ("=", "+", "-", "@", "\t", "\r")
+RUN = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 
 
 def read(answer: TestResponse) -> list[dict[str, str]]:
@@ -30,8 +30,22 @@ def cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return f"'{value}" if value.startswith(RUN) and name not in NUMBERS else value
+        written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return written if isinstance(value, int | float) else defused(written)
+    return value if name in NUMBERS else defused(value)
+
+
+def defused(text: str) -> str:
+    """With an apostrophe wherever a cell begins that would be run, however cells are parted."""
+    return "".join(
+        f"'{each}" if begins_what_is_run(text, at) else each for at, each in enumerate(text)
+    )
+
+
+def begins_what_is_run(text: str, at: int) -> bool:
+    if at == 0:
+        return text.startswith(RUN)
+    return text[at - 1] in ";\t" and text[at:].lstrip('"').startswith(RUN)
 
 
 def in_cells(record: dict[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ SERVICE = "app/services/exports.py"
 LISTING = "app/services/listing.py"
 STREAMED = "app/web/streamed.py"
 CSV = "app/web/csv.py"
+TEXT = "app/schemas/fields/text.py"
 COMMAND = "app/cli/command.py"
 
 ROUTES = "tests/routes/test_exports.py"
@@ -148,6 +149,27 @@ EXPORTED = (
         "return text if is_number else made_safe(text)",
         "return text",
         "tests/routes/test_exported_cells.py",
+    ),
+    Mutant(
+        "exports: full width is run as well",
+        TEXT,
+        '    *("\\N{FULLWIDTH EQUALS SIGN}", "\\N{FULLWIDTH PLUS SIGN}"),\n',
+        "",
+        f"{CSV_TESTS} -k begins_with",
+    ),
+    Mutant(
+        "exports: what a semicolon parts is a cell",
+        TEXT,
+        "        text = SPLIT_OFF.sub(",
+        "        SPLIT_OFF.sub(",
+        f"{CSV_TESTS} -k another_spreadsheet",
+    ),
+    Mutant(
+        "exports: behind quotes as well",
+        TEXT,
+        '(?="*[',
+        "(?=[",
+        f"{CSV_TESTS} -k however_cells_are_parted",
     ),
     Mutant(
         "exports: numbers stay numbers",

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import given
+from hypothesis.strategies import lists, text
 from marshmallow import Schema, fields
 
 from app.schemas.customers import CustomerOut
@@ -17,7 +18,7 @@ from app.schemas.loans import LoanOut
 from app.schemas.payments import PaymentOut
 from app.web.csv import defused, download, liner, written
 from app.web.shown import json, shower
-from tests.exported import in_cells
+from tests.exported import RUN, in_cells
 from tests.web.test_shown import UNHURRIED, records
 
 
@@ -33,12 +34,12 @@ class Word(StrEnum):
             "+1",
             "-1",
             "@SUM(A1)",
-            "\t=1",
             "\r=1",
             '=HYPERLINK("//x")',
             "-",
             "=",
             "=cmd|' /C'!A",
+            *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"),
         ),
         Word.FORMULA,
     ],
@@ -47,7 +48,40 @@ def test_text_that_a_spreadsheet_would_run_begins_with_an_apostrophe(cell: str) 
     assert defused(cell) == f"'{cell}"
 
 
-@pytest.mark.parametrize("cell", ["", "a", "1-1", "a=b", " =1", "'=1", "2026-01-31", "a@b.example"])
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a\t-1", "a\t'-1"),
+        ("\t=1", "'\t'=1"),
+        ("a;\uff1d1", "a;'\uff1d1"),
+        ('a;"=1', "a;'\"=1"),
+        ("=1;+2;b;-3", "'=1;'+2;b;'-3"),
+        (";\t=1", ";'\t'=1"),
+    ],
+)
+def test_so_does_what_another_spreadsheet_would_take_for_a_cell(cell: str, shown: str) -> None:
+    assert defused(cell) == shown
+    assert defused(shown) == shown
+
+
+@UNHURRIED
+@given(lists(lists(text("=+-@\uff1d;,\t\"'a "), min_size=1), min_size=1))
+def test_nothing_is_run_however_cells_are_parted(rows: list[list[str]]) -> None:
+    file = written([defused(cell) for cell in row] for row in rows).decode()
+    for delimiter in ",;\t":
+        for row in csv.reader(io.StringIO(file, newline=""), delimiter=delimiter):
+            # A quote that the other takes for one begins a cell with the end of the line.
+            assert not [cell for cell in row if cell.lstrip("\r\n").startswith(RUN)]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("", "a", "1-1", "a=b", " =1", "'=1", "2026-01-31", "a@b.example"),
+        *("a;b", "a; =1", "a;'=1", "a,=1", 'a"=1', "a;"),
+    ],
+)
 def test_other_text_is_left_as_it_is(cell: str) -> None:
     assert defused(cell) == cell
 
@@ -109,8 +143,8 @@ def test_whatever_a_field_holds_is_safe_and_numbers_stay_numbers() -> None:
         figure = Figure()
 
     class Row:
-        text, anything, several, whole = "@x", "=1+1", ["=1"], -5
+        text, anything, several, whole = "@x", "=1+1", ["=1", "a;=1"], -5
         money, exact, figure = Decimal("-1.5"), Decimal("-0.001"), Decimal("-2")
 
-    cells = ["'@x", "'=1+1", '["=1"]', "-5", "-1.50", "-0.001", "-2"]
+    cells = ["'@x", "'=1+1", '["=1","a;\'=1"]', "-5", "-1.50", "-0.001", "-2"]
     assert liner(Out)(Row) == cells

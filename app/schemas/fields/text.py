@@ -15,8 +15,15 @@ PHONE = re.compile(r"\+?[0-9][0-9 ().-]{3,30}")
 OTP = re.compile(r"[0-9]{6}|[A-Za-z2-7]{4}(?:-?[A-Za-z2-7]{4}){3}")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 NAMES = re.compile(r"[a-z_]{1,40}(?:,[a-z_]{1,40}){0,49}")
-# What makes a spreadsheet run a cell instead of showing it.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What makes a spreadsheet run a cell instead of showing it, in Japanese in full width as well.
+FORMULA_STARTS = (
+    *("=", "+", "-", "@", "\t", "\r"),
+    *("\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}"),
+    *("\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}"),
+)
+# Where a spreadsheet that parts cells by semicolon or tab begins one of its own within a cell. The
+# quotes around that do not keep it from it, as they begin in the midst of what it takes for a cell.
+SPLIT_OFF = re.compile(f'[;\t](?="*[{re.escape("".join(FORMULA_STARTS))}])')
 RESERVED = frozenset(("imports", "export", ".", ".."))
 
 
@@ -179,7 +186,9 @@ class Id(fields.Field[UUID]):
 
 
 def defused(text: str) -> str:
-    """The text as a cell that no spreadsheet runs."""
+    """The text as a cell that no spreadsheet runs, nor any part of it that it takes for a cell."""
+    if ";" in text or "\t" in text:  # for few have them, and the pattern takes long
+        text = SPLIT_OFF.sub(r"\g<0>'", text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
