@@ -269,6 +269,7 @@ def test_every_refusal_names_a_constraint_that_exists() -> None:
         ("55P03", DatabaseBusy),
         ("57014", DatabaseBusy),
         ("57P01", DatabaseAway),
+        ("53100", DatabaseAway),  # no room left on the disk
         ("53300", DatabaseAway),
         ("25006", DatabaseAway),
         ("25P03", DatabaseAway),
