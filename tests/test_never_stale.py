@@ -24,6 +24,7 @@ from werkzeug.test import TestResponse
 from app.local.processes import wait_until
 from app.local.valkey import Valkey
 from tests.factories import LOAN, Caller
+from tests.figures import report
 from tests.own_valkey import own_valkey
 
 SECONDS = float(os.environ.get("NEVER_STALE_SECONDS", "4"))  # the promise was tried for 60
@@ -146,6 +147,7 @@ def test_nobody_is_ever_told_less_than_was_acknowledged(
         for each in working:
             each.result()
     sys.stdout.write(f"\n{tally}\n")
+    report("never stale", told=str(tally))
     assert tally.wrong == []
     assert max(tally.seconds) < LONGEST
     assert min(tally.outages.values()) >= 1
