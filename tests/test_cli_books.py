@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app.db import db
+from tests import terminal
 from tests.factories import Caller
 
 Verify = Callable[[], Result]
@@ -24,7 +25,15 @@ def test_right_books_end_well_and_tell_what_was_checked(admin: Caller, verify: V
     assert result.exit_code == 0, result.output
     counts = "2 entries, 1 journals, 1 loans, 1 accounts, 0 payments, 5 audit events, 1 customers"
     assert f" checks of {counts}, 0 tallies: no difference.\n" in result.stdout
-    assert "100%" in result.stderr
+    assert result.stderr == ""
+
+
+def test_a_terminal_shows_how_far_it_is(
+    admin: Caller, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal.pretend(monkeypatch)
+    admin.make_loan()
+    assert "100%" in verify().stderr
 
 
 def test_every_difference_is_a_line_and_the_end_is_a_failure(

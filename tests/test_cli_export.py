@@ -17,6 +17,7 @@ from app.config import Settings
 from app.errors import DatabaseAway
 from app.services import exports
 from app.web import csv
+from tests import terminal
 from tests.exported import crowd, is_given_back
 from tests.factories import Caller
 
@@ -88,9 +89,14 @@ def test_without_a_word_it_is_csv(records: Caller, export: Export) -> None:
 
 
 @each_kind
-def test_a_file_takes_its_place_once_it_is_whole_and_tells_how_far_it_is(
-    records: Caller, export: Export, tmp_path: Path, kind: str
+def test_a_file_takes_its_place_once_it_is_whole_and_a_terminal_shows_how_far_it_is(
+    records: Caller,
+    export: Export,
+    tmp_path: Path,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    terminal.pretend(monkeypatch)
     out = tmp_path / "out"
     out.write_text("of yesterday")
     out.chmod(0o600)

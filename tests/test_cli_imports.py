@@ -11,6 +11,7 @@ from flask import Flask
 from app.models import Role
 from app.services import imports
 from app.services.imports import chunks
+from tests import terminal
 from tests.attacks import fingerprint
 from tests.credentials import execute
 from tests.factories import Caller, Lender
@@ -44,9 +45,18 @@ def test_customers_are_created_and_counted(app: Flask, admin: Caller, run: Run) 
     result = run(lines(names("crm", 1_234)))
     assert result.exit_code == 0, result.output
     assert result.stdout == "1,234 created, 0 rejected of 1,234 lines.\n"
-    assert "100%" in result.stderr
+    assert result.stderr == ""
     assert len(customers(app)) == 1_234
     assert tuple(execute(app, RECORD)[1:]) == ("COMPLETED", "January.csv", admin.id)
+
+
+def test_a_terminal_shows_how_far_it_is(
+    admin: Caller, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal.pretend(monkeypatch)
+    shown = run(lines(names("crm", 1_234))).stderr
+    assert "reading: 100%" in shown
+    assert "| 1234/1234 [" in shown
 
 
 def test_lines_that_were_refused_are_shown_defused(admin: Caller, run: Run) -> None:

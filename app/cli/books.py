@@ -19,7 +19,8 @@ def verify_books() -> None:
     """
     found = 0
     with books.opened() as book:
-        with tqdm(total=sum(book.counts[check.reads] for check in CHECKS), unit=" rows") as bar:
+        total = sum(book.counts[check.reads] for check in CHECKS)
+        with tqdm(total=total, unit=" rows", disable=None) as bar:
             for check in CHECKS:
                 bar.set_description(check.name)
                 for difference in book.differences(check):

@@ -32,7 +32,8 @@ class Command(click.Command):
             outcome = "done"
         finally:
             ms = round((perf_counter() - began_at) * 1000, 1)
-            log.info("command", extra={"command": self.name, "outcome": outcome, "ms": ms})
+            named = ctx.command_path.removeprefix(f"{ctx.find_root().command_path} ")
+            log.info("command", extra={"command": named, "outcome": outcome, "ms": ms})
         return answer
 
     def _invoked(self, ctx: click.Context) -> object:

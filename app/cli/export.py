@@ -87,10 +87,10 @@ def _filters(schema: type[Schema], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(asked: Export, form: Form, out: Path | None) -> None:
-    """Write the export as it is read; how far it is shows beside a file, but not beside stdout."""
+    """Write the export as it is read; a terminal shows how far it is, unless it gets the rows."""
     total = asked.count() if out else None
     with (
-        tqdm(total=total, unit=f" {asked.name}", disable=out is None) as bar,
+        tqdm(total=total, unit=f" {asked.name}", disable=None if out else True) as bar,
         _written_to(out) as write,
         asked.opened() as batches,
     ):

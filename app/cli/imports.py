@@ -51,7 +51,7 @@ def import_customers(path: Path, dry_run: bool, email: str | None) -> None:
 
 
 def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
-    with tqdm(total=size, desc="reading", unit="B", unit_scale=True) as bar:
+    with tqdm(total=size, desc="reading", unit="B", unit_scale=True, disable=None) as bar:
         while piece := file.read(READ_AT_ONCE):
             yield piece
             bar.update(len(piece))
@@ -66,7 +66,10 @@ def _carry_on(actor: Actor, import_id: UUID) -> None:
             imports.carry_on(import_id)
 
     seen = imports.find(actor, import_id)
-    with ThreadPoolExecutor(AT_ONCE) as pool, tqdm(total=seen.total_lines, unit=" lines") as bar:
+    with (
+        ThreadPoolExecutor(AT_ONCE) as pool,
+        tqdm(total=seen.total_lines, unit=" lines", disable=None) as bar,
+    ):
         working: set[Future[None]] = set()
         while seen.is_under_way:
             working |= {pool.submit(work) for _ in range(AT_ONCE - len(working))}

@@ -80,7 +80,8 @@ def fraud_replay(since: datetime, settings: tuple[str, ...], out: Path | None) -
     tried = replay.limits_with(settings)
     report = Report(tuple(tried))
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=replay.count(since.date()), unit=" loans"))
+        total = replay.count(since.date())
+        bar = stack.enter_context(tqdm(total=total, unit=" loans", disable=None))
         lines = csv.writer(stack.enter_context(replacing(out))) if out else None
         if lines:
             lines.writerow(HEAD)

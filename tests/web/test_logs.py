@@ -208,5 +208,7 @@ def test_a_command_has_a_line(
     new = ("create-admin", "--email", "ada@household.example", "--password")
     assert app.test_cli_runner().invoke(args=["forget-expired"]).exit_code == 0
     assert app.test_cli_runner().invoke(args=[*new, "short"]).exit_code == 1
+    assert app.test_cli_runner().invoke(args=["export", "loans"]).exit_code == 0
     told = [(each["command"], each["outcome"], each["ms"] > 0) for each in lines(capsys)]
-    assert told == [("forget-expired", "done", True), ("create-admin", "failed", True)]
+    named = [("forget-expired", "done"), ("create-admin", "failed"), ("export loans", "done")]
+    assert told == [(*each, True) for each in named]
