@@ -152,6 +152,12 @@ def test_a_database_that_is_not_empty_is_left_as_it_is(
     assert set(summed(empty)) <= {"mine"}
 
 
+def test_a_database_that_does_not_answer_is_told_in_a_sentence(url: str, tmp_path: Path) -> None:
+    back_up(url, tmp_path / "loans.dump")
+    with pytest.raises(LocalError, match="The database does not answer: "):
+        restore(f"{url}_that_is_not_there", tmp_path / "loans.dump")
+
+
 @pytest.mark.usefixtures("lent")
 def test_a_backup_that_breaks_off_leaves_the_database_empty(
     url: str, empty: str, tmp_path: Path

@@ -68,8 +68,11 @@ def named_database(environment: Mapping[str, str]) -> str:
 
 
 def _require_empty(url: str) -> None:
-    with psycopg.connect(url) as connection:
-        found = connection.execute(OCCUPIED).fetchone()
+    try:
+        with psycopg.connect(url) as connection:
+            found = connection.execute(OCCUPIED).fetchone()
+    except psycopg.OperationalError as error:
+        raise LocalError(f"The database does not answer: {error}") from None
     if found != (False,):
         raise LocalError(
             "The database is not empty, and a restore goes into an empty one alone: create "
