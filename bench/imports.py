@@ -8,11 +8,9 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
-from statistics import quantiles
-from threading import Event, Thread
+from threading import Event
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,13 +21,13 @@ from tqdm import tqdm
 from bench import machine
 from bench.books import Book
 from bench.lender import BENCH, Database, Served, databases, launched, worker
+from bench.reader import Reader
 from bench.servers import SERVICE
 from bench.wrk import BenchError
 
 FRESH = Book("fresh", 300, 1_000)
 LINES = 1_000_000
 BAD_EACH = 100
-READS_A_SECOND = 25
 IDLE_SECONDS = 20
 BOUNDARY = "a-boundary-that-no-line-has"
 PIECE = 1024 * 1024
@@ -70,47 +68,6 @@ class Line(NamedTuple):
     def cells(self) -> Sequence[str]:
         verdict = {None: "", True: "met", False: "missed"}[self.is_met]
         return self.name, self.shown, self.target, verdict
-
-
-@dataclass
-class Reader:
-    """Asks for loans, one after the other, so many a second, and notes how long each takes."""
-
-    served: Served
-    token: str
-    loans: Sequence[str]
-    ms: list[float] = field(default_factory=list)
-    _over: Event = field(default_factory=Event)
-    _thread: Thread | None = None
-
-    def __enter__(self) -> "Reader":
-        self._thread = Thread(target=self._read)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        if self._thread:
-            self._thread.join()
-
-    @property
-    def p99_ms(self) -> float:
-        return quantiles(self.ms, n=100)[98]
-
-    def _read(self) -> None:
-        client = http.client.HTTPConnection(urlsplit(self.served.url).netloc, timeout=30)
-        with closing(client):
-            for loan in cycle(self.loans):
-                began = time.perf_counter()
-                client.request("GET", f"/loans/{loan}", headers=_authorized(self.token))
-                answer = client.getresponse()
-                answer.read()
-                took = time.perf_counter() - began
-                if answer.status != 200:
-                    raise BenchError(f"/loans/{loan} answers {answer.status}")
-                self.ms.append(1000 * took)
-                if self._over.wait(max(0, 1 / READS_A_SECOND - took)):
-                    return
 
 
 def table() -> str:
