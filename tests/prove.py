@@ -1,7 +1,7 @@
 """`make prove`: the promises at their full size, and the table of the figures that were reached.
 
 The suite runs a short form of each; here each takes minutes. Words after the command choose the
-promises that contain them. Mutants have a command of their own.
+promises that contain them. Of the mutants it tries those around money; `make mutants` tries all.
 """
 
 import json
@@ -93,6 +93,7 @@ PROOFS = (
     Proof("A backup restores", "pytest tests/test_backups.py"),
     Proof("Bad input is harmless", "tests.fuzz"),
     Proof("The access matrix is complete", "pytest tests/test_access_matrix.py"),
+    Proof("The tests can fail", "tests.mutants money:"),
 )
 
 
