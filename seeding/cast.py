@@ -163,6 +163,10 @@ STORIES = (
         (Step(APPROVED, 3.0),), external_id="L-2006",
     ),
     Story(
+        "thanh.nguyen@example.com", 6, "8000.00", 12, "A second cart for the noodle stall",
+        "126000.00", "31000.00",
+    ),
+    Story(
         "grace.osullivan@example.org", 3, "49500.00", 60, "Opening a second bakery", "52000.00",
         "44000.00",
     ),

@@ -1,7 +1,7 @@
 """The demo: few records with a past, consistent as if the services had written them over months."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -24,6 +24,7 @@ from app.models import (
     User,
 )
 from app.rules import risk
+from app.rules.fraud import RULES, Facts
 from app.services.ledger import NOTHING
 from seeding.cashier import Cashier
 from seeding.cast import (
@@ -42,6 +43,7 @@ from seeding.people import hire, new_id, note
 
 OPENED_DAYS_AGO = 300
 CONTRACT = "2026-1"
+JUMP = RULES["income-jump"]
 NOTED_AS = {PENDING: "flags_cleared", ACTIVE: "activated"}
 
 Event = tuple[datetime, Callable[[datetime], object]]
@@ -115,6 +117,24 @@ class _Chronicle:
         db.session.flush()
         self._record(at, officer, loan, None)
         note(self.random, at, officer, "loan.applied", loan.id)
+        self._examine(officer, loan, at + timedelta(milliseconds=1))
+
+    def _examine(self, officer: User, loan: Loan, at: datetime) -> None:
+        """Ask the fraud rule that the cast gives something to find."""
+        *former, _ = self.loans[loan.customer.email]
+        lately = at - JUMP.limit.window
+        declared = [each.income for each in former[-1:] if each.created_at >= lately]
+        found = JUMP.judge(_known(loan, declared), JUMP.limit)
+        if found is None:
+            return
+        loan.status, loan.updated_at = FLAGGED, at
+        self._record(at, None, loan, PENDING, found.reason)
+        flag = FraudFlag(id=new_id(self.random, at), loan_id=loan.id, rule=found.rule)
+        flag.reason, flag.severity, flag.created_at = found.reason, Severity(found.severity), at
+        flag.evidence = dict(found.evidence)
+        db.session.add(flag)
+        named = {"by": "policy", "rules": [found.rule]}
+        note(self.random, at, officer, "loan.flagged", loan.id, **named)
 
     def _decide(self, loan: Loan, step: Step, at: datetime) -> None:
         before, loan.status, loan.updated_at = loan.status, step.status, at
@@ -158,12 +178,13 @@ class _Chronicle:
     def _record(
         self,
         at: datetime,
-        by: User,
+        by: User | None,
         loan: Loan,
         before: LoanStatus | None,
         reason: str | None = None,
     ) -> None:
-        event = LoanEvent(id=new_id(self.random, at), loan_id=loan.id, at=at, by=by.id)
+        event = LoanEvent(id=new_id(self.random, at), loan_id=loan.id, at=at)
+        event.by = by.id if by else None
         event.from_status, event.to_status, event.reason = before, loan.status, reason
         db.session.add(event)
 
@@ -171,6 +192,21 @@ class _Chronicle:
         """Some minute of that day on which people are at work."""
         opening = self.until - timedelta(days=days_ago) + timedelta(hours=8)
         return opening + timedelta(seconds=self.random.randrange(9 * 3600))
+
+
+def _known(loan: Loan, declared: Sequence[Decimal]) -> Facts:
+    """What a customer of the cast, who shares nothing with another, has declared before."""
+    return Facts(
+        amount=loan.amount,
+        income=loan.income,
+        applications=1,
+        declared_before=min(declared, default=None),
+        email_domain=loan.customer.email_domain,
+        is_public_domain=True,
+        is_disposable_domain=False,
+        customers_of_domain=1,
+        others_with_phone=0,
+    )
 
 
 def _applied_for(story: Story) -> Loan:

@@ -47,7 +47,7 @@ def hire(random: Random, at: datetime) -> list[User]:
 
 
 def note(
-    random: Random, at: datetime, by: User, action: str, subject_id: UUID, **details: object
+    random: Random, at: datetime, by: User, action: str, subject_id: UUID, /, **details: object
 ) -> None:
     """Add one event to the audit trail, as the services write them."""
     db.session.add(
