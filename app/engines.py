@@ -14,11 +14,14 @@ from app.db import REPLICA, db
 from app.errors import DomainError
 from app.pool import MeasuredPool
 
+PRIMARY = "primary"
+
 
 def init_app(app: Flask, settings: Settings) -> None:
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
         "poolclass": MeasuredPool,
+        "pool_logging_name": PRIMARY,
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
         "hide_parameters": True,
@@ -32,6 +35,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         app.config["SQLALCHEMY_BINDS"] = {
             REPLICA: {
                 **options,
+                "pool_logging_name": REPLICA,
                 "url": _url(settings.database_read_url),
                 "connect_args": {**options["connect_args"], **connections.IMPATIENT},
             }

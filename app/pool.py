@@ -10,12 +10,14 @@ from sqlalchemy.util.queue import Empty, Queue
 
 SIZE = Gauge(
     "loans_database_pool_size",
-    "Connections to PostgreSQL that all worker processes may have.",
+    "Connections to PostgreSQL that all worker processes may have, to the primary or a replica.",
+    ("pool",),
     multiprocess_mode="livesum",
 )
 IN_USE = Gauge(
     "loans_database_pool_in_use",
     "Connections to PostgreSQL that are lent to a request, or to work beside requests.",
+    ("pool",),
     multiprocess_mode="livesum",
 )
 WAITED = Summary(
@@ -43,14 +45,15 @@ class _Waited(Queue[ConnectionPoolEntry]):
 
 
 class MeasuredPool(QueuePool):
-    """SQLAlchemy's, with figures; what it lends it may be asked for within asking for it."""
+    """SQLAlchemy's, with figures under its name; it may be asked for what it has lent already."""
 
     _queue_class = _Waited
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._lent: set[ConnectionPoolEntry] = set()
-        SIZE.set(self.size())
+        self._in_use = IN_USE.labels(self.logging_name)
+        SIZE.labels(self.logging_name).set(self.size())
 
     def wait_at_most(self, seconds: float) -> None:
         """For a connection; on the way here Flask-SQLAlchemy drops all but the whole seconds."""
@@ -60,11 +63,11 @@ class MeasuredPool(QueuePool):
         entry = super()._do_get()
         if entry not in self._lent:
             self._lent.add(entry)
-            IN_USE.inc()
+            self._in_use.inc()
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if record in self._lent:
             self._lent.discard(record)
-            IN_USE.dec()
+            self._in_use.dec()
         super()._do_return_conn(record)

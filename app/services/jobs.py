@@ -18,6 +18,14 @@ from app.models import CustomerImport, ImportPart, ImportStatus, TaskRun
 from app.services import imports, notices
 
 Outcome = Literal["done", "put off", "failed"]
+# Whose runs are told, also while there are none: a rate needs a beginning.
+TASKS = (
+    "import_customers",
+    "requeue_stale_imports",
+    "forget_expired",
+    "send_notices",
+    "fold_tallies",
+)
 
 
 @dataclass(frozen=True, slots=True)

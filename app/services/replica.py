@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from itertools import chain
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ READS = Counter("loans_replica_reads", "Reads that a replica might answer.", ("o
 PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016)
 # Longer than it takes to find out that a host has vanished: one caller at a time waits for that.
 REST_SECONDS = 5.0
+# Who asks how it stands is told within that: one that hangs is of no use.
+ANSWER_SECONDS = 1.0
 # What was behind a moment ago may have caught up, and is worth a line in the log only if it lasts.
 BREATH_SECONDS = 0.2
 # Of which servers, and how far it has written what was acknowledged; NULL where whoever answers is
@@ -154,9 +156,17 @@ def state() -> State:
     replica = _current()
     assert replica  # noqa: S101 (or nobody asks)
     if replica.may_be_tried() and (position := _present()):
-        with _noted(replica), on_replica() as lent:
-            _has_replayed(replica, lent, position)
+        asking = Thread(target=_ask, args=(_app(), replica, position), name="replica", daemon=True)
+        asking.start()
+        asking.join(ANSWER_SECONDS)
+        if asking.is_alive():
+            replica.is_found(State.DOWN, "it gives no answer")
     return replica.state
+
+
+def _ask(app: Flask, replica: Replica, position: str) -> None:
+    with app.app_context(), _noted(replica), on_replica() as lent:
+        _has_replayed(replica, lent, position)
 
 
 def _opened(stack: ExitStack, replica: Replica, position: str) -> Connection | None:
@@ -187,8 +197,8 @@ def _noted(replica: Replica) -> Iterator[None]:
     """Go on after the block where the replica failed in it, with a note of that."""
     try:
         yield
-    except DatabaseAway as cause:
-        replica.is_found(State.DOWN, cause.__cause__)
+    except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:
+        replica.is_found(State.DOWN, cause.__cause__ or cause)
     except Contended:
         READS.labels("cancelled").inc()  # in favour of what it has to replay
 
@@ -200,6 +210,11 @@ def _present() -> str | None:
     except (DatabaseAway, DatabaseBusy, PoolTimeout):
         return None
     return position
+
+
+def _app() -> Flask:
+    """The app itself, for another thread."""
+    return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
 def _current() -> Replica | None:

@@ -5,6 +5,8 @@ not to be summed up over them.
 """
 
 from collections.abc import Iterator
+from itertools import product
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -71,6 +73,11 @@ def _tasks(state: Jobs) -> Iterator[Metric]:
     last = GaugeMetricFamily(
         "loans_task_last_timestamp_seconds", "When it last came to that.", labels=labels
     )
+    never = set(product(jobs.TASKS, get_args(jobs.Outcome)))
+    never -= {(run.task, run.outcome) for run in state.tasks}
+    for of in sorted(never):
+        runs.add_metric(of, 0)
+        seconds.add_metric(of, 0)
     for run in state.tasks:
         of = (run.task, run.outcome)
         runs.add_metric(of, run.runs)

@@ -37,8 +37,8 @@ REPLICATED = (
     Mutant(
         "replica: one that is away is followed by the primary",
         REPLICA,
-        "    except DatabaseAway as cause:\n"
-        "        replica.is_found(State.DOWN, cause.__cause__)\n",
+        "    except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:\n"
+        "        replica.is_found(State.DOWN, cause.__cause__ or cause)\n",
         "    except ZeroDivisionError:\n        pass\n",
         f"{TESTS} -k 'gone or breaks_off'",
     ),
@@ -140,5 +140,26 @@ REPLICATED = (
         "limit_conn_zone $uploading_from zone",
         "limit_conn_zone $binary_remote_addr zone",
         "tests/network/test_nginx.py -k two_files",
+    ),
+    Mutant(
+        "replica: one that is busy is passed over",
+        REPLICA,
+        "except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:",
+        "except DatabaseAway as cause:",
+        f"{TESTS} -k no_connection_to_spare",
+    ),
+    Mutant(
+        "replica: one that hangs is told to be down",
+        REPLICA,
+        "        if asking.is_alive():\n",
+        "        if False:\n",
+        f"{TESTS} -k hangs",
+    ),
+    Mutant(
+        "replica: its connections are counted apart",
+        "app/engines.py",
+        '                "pool_logging_name": REPLICA,\n',
+        "",
+        f"{TESTS} -k no_connection_to_spare",
     ),
 )

@@ -1,6 +1,8 @@
 """Lists, reports and exports out of a streaming replica: as good as the primary's, or not taken."""
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -8,10 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
+from prometheus_client import REGISTRY
 from sqlalchemy import make_url, text
 from werkzeug.test import TestResponse
 
-from app.db import db, on_replica, transaction, whole
+from app.db import REPLICA, db, on_replica, transaction, whole
+from app.engines import PRIMARY
 from app.local.processes import wait_until
 from app.models import Role
 from app.services import replica as reading
@@ -242,6 +246,11 @@ def test_a_list_costs_one_look_more(
         assert [port == replica.port for port in asked] == [False, True, True]
 
 
+def lent(pool: str) -> float:
+    """How many of its connections are at work."""
+    return REGISTRY.get_sample_value("loans_database_pool_in_use", {"pool": pool}) or 0
+
+
 def test_one_that_is_gone_is_told_once_and_not_missed(
     admin: Caller, replica: Replica, told: pytest.LogCaptureFixture
 ) -> None:
@@ -258,6 +267,35 @@ def test_one_that_is_gone_is_told_once_and_not_missed(
     assert wait_until(lambda: counted(lambda: admin.get("/loans/"))["ok"] == 1, PATIENCE)
     assert told.messages[1:] == ["reads go to the replica again"]
     assert admin.get("/ping").json["replica"] == "ok"
+
+
+def test_one_that_has_no_connection_to_spare_is_not_missed(make: Make, admin: Caller) -> None:
+    app = make(DATABASE_POOL_SIZE="1", DATABASE_POOL_TIMEOUT="0.1")
+    reader = Caller(app, admin.headers)
+    loan = admin.make_loan()
+    with app.app_context():
+        engine = db.engines[REPLICA]
+    before = lent(REPLICA), lent(PRIMARY)
+    with engine.connect():
+        assert (lent(REPLICA), lent(PRIMARY)) == (before[0] + 1, before[1])
+        assert [each["id"] for each in reader.get("/loans/").json] == [loan["id"]]
+        answer = reader.get("/ping")
+        assert (answer.status_code, answer.json["replica"]) == (200, "down")
+
+
+def test_one_that_hangs_keeps_nobody_waiting_who_asks_how_it_stands(
+    app: Flask, admin: Caller, replica: Replica
+) -> None:
+    admin.get("/loans/")
+    with app.app_context(), on_replica():
+        pid = db.session.scalar(text("SELECT pg_backend_pid()"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        answer = admin.get("/ping")
+        assert (answer.status_code, answer.json["replica"]) == (200, "down")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert wait_until(lambda: admin.get("/ping").json["replica"] == "ok", PATIENCE)
 
 
 def test_one_that_lags_is_told_when_it_lasts(

@@ -13,13 +13,18 @@ from flask import Flask
 
 from app import queue
 from app.queue import Imports
-from app.tasks import make_celery
+from app.services import jobs
+from app.tasks import TASKS, make_celery
 from tests.post_office import logged
 from tests.workers.conftest import Made
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "celery", "--quiet", "-A", "celery_app", "worker")
 SECRET = "ada@example.com"
+
+
+def test_whatever_there_is_to_do_is_told_of() -> None:
+    assert [do.__name__ for do in TASKS] == [*jobs.TASKS]
 
 
 def run(task: str, *words: str, celery: Celery) -> dict[str, Any]:
