@@ -4,7 +4,7 @@ What the instrumentations gather beside is left out: paths and queries name peop
 errors quote rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -69,11 +69,12 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _provider(settings: Settings) -> TracerProvider:
-    """With a share of the traces chosen here, whatever a stranger's header asks for."""
+    """With a share of the traces chosen here, whatever a stranger's header asks for or against."""
     share = TraceIdRatioBased(settings.otel_traces_sampler_arg)
     about = {"service.name": "loan-service", "deployment.environment.name": settings.app_env}
     provider = TracerProvider(
-        sampler=ParentBased(share, remote_parent_sampled=share), resource=Resource.create(about)
+        sampler=ParentBased(share, remote_parent_sampled=share, remote_parent_not_sampled=share),
+        resource=Resource.create(about),
     )
     endpoint = f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"
     exporter = _Impersonal(OTLPSpanExporter(endpoint=endpoint))
@@ -115,7 +116,7 @@ def _trace_past_cursors(tracer: trace.Tracer) -> None:
 def _impersonal(span: ReadableSpan) -> ReadableSpan:
     kept = {name: value for name, value in (span.attributes or {}).items() if name in KEPT}
     return ReadableSpan(
-        name=span.name,
+        name=_name(span, kept),
         context=span.get_span_context(),
         parent=span.parent,
         resource=span.resource,
@@ -130,6 +131,13 @@ def _impersonal(span: ReadableSpan) -> ReadableSpan:
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _name(span: ReadableSpan, kept: Mapping[str, Any]) -> str:
+    """Of a request that no route was found for, the method: its name has the path."""
+    if span.kind is SpanKind.SERVER and "http.route" not in kept:
+        return str(kept.get("http.method", "HTTP"))
+    return masked(span.name)
 
 
 def _event(event: Event) -> Event:

@@ -81,6 +81,27 @@ def send(service: Service, ada: Caller, loan: dict[str, Any]) -> dict[str, tuple
     }
 
 
+def test_a_path_that_no_route_has_is_nobodys_name_either(
+    environ: dict[str, str], ada: Caller
+) -> None:
+    """And a stranger's header that asks for no trace is asked in vain."""
+    not_sampled = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"}
+    with sink() as collector:
+        asked = {
+            **environ,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+        with (
+            served(asked, workers=1) as service,
+            service.client({"X-Request-ID": "lost", **ada.headers, **not_sampled}) as client,
+        ):
+            assert client.get(f"/auth/users/{EMAIL}").status == 404
+            (span,) = [each for each in of_request(collector, "lost") if "request_id" in each]
+    assert span["name"] == "GET"
+    assert "secret.example" not in collector.text
+
+
 def test_none_of_a_share_of_none_is_traced(environ: dict[str, str], ada: Caller) -> None:
     """Nor what a stranger's header asks to be."""
     with sink() as collector:
