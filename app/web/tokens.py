@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from time import time
+from time import monotonic, time
 from typing import Any, Literal
 from uuid import UUID
 
@@ -34,6 +34,8 @@ CLAIMS = frozenset(("aud", "exp", "iat", "iss", "jti", "nbf", "sid", "sub", "typ
 PROVEN_TOKENS_KEPT = 4096
 # How far apart two machines' clocks may be; a token ends at its time on each, all the same.
 CLOCKS_APART = 60
+# For how long a process may not know that a key was taken back, which ends each session anyway.
+KEYS_SECONDS = 5.0
 NOT_GOOD = "This token is not good."
 
 TokenType = Literal["access", "refresh"]
@@ -81,17 +83,18 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 class _Known:
-    """The keys that this process knows, read anew when a token names another."""
+    """The keys that this process knows, read anew when a token names another, or in a while."""
 
     def __init__(self) -> None:
         self._keys: Mapping[str, Key] = {}
+        self._read_at = -KEYS_SECONDS
 
     def find(self, name: object) -> Key:
         """The key of that name. Raises Unauthenticated where none counts."""
         if not isinstance(name, str):
             raise Unauthenticated(NOT_GOOD)
-        if name not in self._keys:
-            self._keys = signing_keys.living()
+        if name not in self._keys or monotonic() >= self._read_at + KEYS_SECONDS:
+            self._keys, self._read_at = signing_keys.living(), monotonic()
         key = self._keys.get(name)
         if key is None:
             raise Unauthenticated(NOT_GOOD)

@@ -276,4 +276,11 @@ HARDENED = (
         "",
         "tests/network/test_guessing.py -k many_e_mails",
     ),
+    Mutant(
+        "a key that was ended is known as that in a while",
+        TOKENS,
+        " or monotonic() >= self._read_at + KEYS_SECONDS",
+        "",
+        f"{SIGNING_KEYS} -k nobody_has_shown",
+    ),
 )

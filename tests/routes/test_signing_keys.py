@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import jwt
@@ -240,6 +241,22 @@ def test_what_is_forged_with_a_key_that_was_ended_opens_no_later_session(
     forged = jwt.encode(claims_of(later.token), settings.secret_key, "HS256", {"kid": "1"})
     for app in (officer.app, another):
         assert not is_good(Caller(app, {"Authorization": f"Bearer {forged}"}))
+
+
+def test_nor_where_nobody_has_shown_another_key_yet(
+    officer: Caller,
+    another: Flask,
+    settings: Settings,
+    rotate: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert is_good(elsewhere(another, officer))  # knows the key
+    rotate("--at-once")
+    later = session_of(officer)[0]
+    forged = jwt.encode(claims_of(later.token), settings.secret_key, "HS256", {"kid": "1"})
+    in_a_while = monotonic() + tokens.KEYS_SECONDS
+    monkeypatch.setattr(tokens, "monotonic", lambda: in_a_while)
+    assert not is_good(Caller(another, {"Authorization": f"Bearer {forged}"}))
 
 
 @pytest.mark.parametrize("kid", ["2", "", "1\0", "x" * 5000, "é", None])
