@@ -15,6 +15,9 @@ from app.models.base import now
 from app.reading import Reading
 from app.refusals import refuses
 
+# So far may the clocks of those who keep answers, and of who forgets them, be apart.
+CLOCKS_APART = timedelta(minutes=15)
+
 # Whoever claimed a key in the instant in which the first answer to it was committed has the lock
 # but not the answer. Their own cannot be kept beside it: run again, they find the first.
 refuses("pk_kept_answers", Contended)
@@ -57,5 +60,5 @@ def once(
 
 def _keep(**values: Any) -> None:
     at = now()
-    ends = at + timedelta(hours=config.current().idempotency_hours)
+    ends = at + timedelta(hours=config.current().idempotency_hours) + CLOCKS_APART
     append(KeptAnswer(**values, created_at=at, expires_at=ends))

@@ -112,4 +112,11 @@ KEYED = (
         "",
         ON_KEYS,
     ),
+    Mutant(
+        "keys: a clock that is ahead forgets none",
+        KEPT,
+        "CLOCKS_APART = timedelta(minutes=15)",
+        "CLOCKS_APART = timedelta(0)",
+        f"{ON_KEYS} -k ten_minutes_ahead",
+    ),
 )
