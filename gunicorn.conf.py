@@ -51,13 +51,16 @@ max_requests_jitter = int(os.environ.get("GUNICORN_MAX_REQUESTS_JITTER", str(max
 # orchestrator's usual 30.
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_TIMEOUT", "25"))
 
+if graceful_timeout <= NOTICE_SECONDS:
+    raise ValueError("GUNICORN_NOTICE_SECONDS must be less than GUNICORN_GRACEFUL_TIMEOUT")
+
 # The app writes a line for each request, with its id; a second log would only repeat it.
 accesslog = os.environ.get("GUNICORN_ACCESSLOG") or None
 errorlog = "-"
 loglevel = os.environ.get("GUNICORN_LOGLEVEL", "warning")
 
 
-class Line(logging.Formatter):
+class MasterLine(logging.Formatter):
     """What the master has to say, as the app's log says it; the app itself it does not load."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -71,16 +74,16 @@ class Line(logging.Formatter):
         return json.dumps(told)
 
 
-class Lines(Logger):
+class MasterLog(Logger):
     """The master's log, and a worker's until it has loaded the app."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         for handler in self.error_log.handlers:
-            handler.setFormatter(Line())
+            handler.setFormatter(MasterLine())
 
 
-logger_class = Lines
+logger_class = MasterLog
 
 # Signals do all that is needed; the socket would lie in $HOME and have to be guarded.
 control_socket_disable = True

@@ -162,6 +162,22 @@ def test_gunicorn_stops_on_unsafe_settings_and_names_them(environ: dict[str, str
     assert "Traceback" not in done.stderr
 
 
+def test_gunicorn_takes_no_notice_that_is_as_long_as_the_end(environ: dict[str, str]) -> None:
+    asked = {"GUNICORN_NOTICE_SECONDS": "25", "PORT": "0"}
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "must be less than GUNICORN_GRACEFUL_TIMEOUT" in done.stderr
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
