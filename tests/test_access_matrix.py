@@ -87,6 +87,7 @@ GET    /loans/                            -              401   200      200     
 GET    /loans/export                      -              401   403      403     200   200         200           403     401     401
 GET    /loans/<ref>                       -              401   200      404     200   200         200           404     401     401
 GET    /loans/<ref>/history               -              401   200      404     200   200         200           404     401     401
+GET    /loans/<ref>/flags                 -              401   200      404     200   200         200           404     401     401
 GET    /loans/<ref>/risk                  -              401   200      404     200   200         200           404     401     401
 PATCH  /loans/<ref>                       amount         401   200      404     200   200         200           404     401     401
 PATCH  /loans/<ref>                       decision       401   403      403     403   200         403           403     401     401

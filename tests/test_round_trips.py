@@ -47,6 +47,7 @@ AT_MOST = {
     "/loans/export": 5,
     "/loans/<ref>": 1,
     "/loans/<ref>/history": 2,
+    "/loans/<ref>/flags": 2,
     "/loans/<ref>/risk": 1,
     "/payments/": 2,
     "/payments/export": 5,

@@ -22,6 +22,7 @@ from app.errors import (
 )
 from app.schemas.common import ReasonIn, ReasonRequiredIn
 from app.schemas.loans import (
+    FlagOnRecordOut,
     LoanEventOut,
     LoanExportFilter,
     LoanIn,
@@ -30,7 +31,7 @@ from app.schemas.loans import (
     LoanPatchIn,
     RiskOut,
 )
-from app.services import decisions, exports, loans, records
+from app.services import clearances, decisions, exports, loans, records
 from app.services.actor import Actor
 from app.web.endpoint import endpoint
 from app.web.remembered import Cached
@@ -79,6 +80,13 @@ def show(loan: object) -> object:
 def history(actor: Actor, ref: str) -> object:
     """List every change of a loan's status, oldest first."""
     return loans.history(actor, ref)
+
+
+@bp.get("/<ref>/flags")
+@endpoint(returns=FlagOnRecordOut, many=True, raises=(LoanNotFound,))
+def flags(actor: Actor, ref: str) -> object:
+    """List every flag that a loan ever had, with how it was answered, oldest first."""
+    return clearances.on_record(actor, ref)
 
 
 @bp.get("/<ref>/risk")

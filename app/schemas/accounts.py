@@ -7,6 +7,8 @@ from app.schemas.fields import Choice, ExternalId, Id, Instant, Money, Text
 
 
 class AccountOut(Schema):
+    is_tagged = True
+
     balance = Money(dump_only=True)
     currency = fields.String(dump_only=True)
 

@@ -59,6 +59,8 @@ class CustomerExportFilter(CustomerFilter, ExportFilter):
 class BalanceOut(Schema):
     """`available_credit` may be negative after a limit was lowered; null without a limit."""
 
+    is_tagged = True
+
     external_id = fields.String(dump_only=True, allow_none=True)
     credit_limit = Money(dump_only=True, allow_none=True)
     total_debt = Money(dump_only=True)

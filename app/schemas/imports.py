@@ -23,6 +23,8 @@ class ImportQuery(Query):
 class ImportOut(Schema):
     """`created` of a dry run is how many would be. `lines_per_second` is null before the first."""
 
+    is_tagged = True
+
     id = Id(dump_only=True)
     status = Choice(*SHOWN_STATUSES, dump_only=True)
     filename = fields.String(dump_only=True)

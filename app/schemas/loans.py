@@ -132,6 +132,18 @@ class Decider(Id):
         return POLICY if value is None else str(value)
 
 
+class ClearanceOut(Schema):
+    at = Instant(dump_only=True)
+    by = Decider(dump_only=True)
+    reason = fields.String(dump_only=True)
+
+
+class FlagOnRecordOut(FraudFlagOut):
+    """A flag, and how it was answered; `cleared` is null while it is open."""
+
+    cleared = fields.Nested(ClearanceOut, dump_only=True, allow_none=True)
+
+
 class LoanEventOut(Schema):
     from_status = Choice(*LoanStatus, data_key="from", dump_only=True, allow_none=True)
     to_status = Choice(*LoanStatus, data_key="to", dump_only=True)
@@ -151,6 +163,8 @@ class FactorOut(Schema):
 
 class RiskOut(Schema):
     """The contributions sum to `unrounded`; the score is computed on exact fractions."""
+
+    is_tagged = True
 
     risk_score = Score(attribute="score", dump_only=True)
     unrounded = Exact(dump_only=True)

@@ -141,10 +141,15 @@ def refresh(user_id: UUID, session_id: UUID, refresh_id: UUID) -> Grant:
 
 
 def log_out(actor: Actor) -> None:
-    """End the actor's session; its access and refresh tokens are dead at once."""
+    """End the actor's session; its access and refresh tokens are dead at once.
+
+    Raises Unauthenticated.
+    """
     actor.must_be_user()
     with transaction():
-        session = db.session.get_one(LoginSession, actor.session_id, with_for_update=True)
+        session = db.session.get(LoginSession, actor.session_id, with_for_update=True)
+        if session is None:  # it has ended and been forgotten since the actor was recognized
+            raise Unauthenticated("This session has ended.")
         session.ended_at = now()
         audit.record(actor, "session.ended", session)
 

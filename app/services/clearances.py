@@ -1,14 +1,16 @@
-"""Flags that were answered: what had been found, and why it holds the loan up no longer."""
+"""Flags and their answers: what had been found, and why it holds the loan up no longer."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
 from app.db import db
+from app.errors import LoanNotFound
 from app.models import FlagClearance, FraudFlag, Loan
-from app.services.access import visible_loans
+from app.services.access import named, visible_loans
 from app.services.actor import Actor
 
 SHOWN = 50
@@ -34,3 +36,24 @@ def of_loan(actor: Actor, loan_id: UUID) -> Sequence[Any]:
         .limit(SHOWN)
     )
     return db.session.execute(query).all()
+
+
+def on_record(actor: Actor, ref: str) -> Sequence[Any]:
+    """Every flag that a loan ever had, the first found first. Raises LoanNotFound.
+
+    Each has what was found, and as `cleared` its answer, which is None while the flag is open.
+    """
+    cleared = aliased(FlagClearance, name="cleared")
+    shown = (FraudFlag.rule, FraudFlag.reason, FraudFlag.severity, FraudFlag.evidence)
+    query = (
+        visible_loans(actor)
+        .with_only_columns(*shown, FraudFlag.created_at, cleared, maintain_column_froms=True)
+        .outerjoin(FraudFlag, FraudFlag.loan_id == Loan.id)
+        .outerjoin(cleared, cleared.flag_id == FraudFlag.id)
+        .where(named(Loan, ref))
+        .order_by(FraudFlag.created_at, FraudFlag.id)
+    )
+    found = db.session.execute(query).all()
+    if not found:
+        raise LoanNotFound
+    return [flag for flag in found if flag.rule is not None]

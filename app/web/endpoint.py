@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from app.errors import Invalid, Unauthenticated
+from app.errors import Invalid, Unauthenticated, Unavailable
 from app.services import replica
 from app.services.actor import Actor
 from app.services.along import Along
@@ -19,7 +19,7 @@ from app.services.runs import run
 from app.web import bodies, csv, idempotency, limits, paging, streamed
 from app.web.identity import Credential, identify, refresh_token
 from app.web.shown import json, known_fields, shower
-from app.web.tags import tagged
+from app.web.tags import made_of, tagged
 from app.web.terms import Terms
 from app.web.tokens import Bearer
 from app.web.uploads import Incoming, Staged, fingerprint
@@ -196,14 +196,20 @@ class Contract(Terms):
             shown: Any = [show(record) for record in (page.items if page else result)]
         else:
             shown = show(result)
-        status = 503 if self.is_down and self.is_down(result) else self.status
-        response = Response(json(shown), status, mimetype="application/json")
+        response = Response(json(shown), self.status, mimetype="application/json")
+        if self.is_down and self.is_down(result):
+            response.status_code = 503
+            response.headers["Retry-After"] = str(Unavailable.retry_after)
         if page is not None:
             paging.describe(response, request, page)
         if self.location:
             response.headers["Location"] = self.location.format(id=shown["id"])
-        etag = getattr(result, "etag", None)
-        return response if etag is None else tagged(response, etag)
+        return tagged(response, self._tag(result, response)) if self.is_tagged else response
+
+    def _tag(self, result: Any, response: Response) -> str:
+        """The version of a record that has one, else one made of what is shown of it."""
+        version: str | None = getattr(result, "etag", None)
+        return version or made_of(response.get_data())
 
 
 endpoint = Contract

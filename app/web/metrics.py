@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from secrets import compare_digest
 from time import perf_counter
@@ -25,6 +24,7 @@ from werkzeug.wsgi import ClosingIterator
 from app import config
 from app.errors import Forbidden
 from app.web import buried, jobs
+from app.web.proxies import address_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -89,7 +89,8 @@ def _may_read(asked: Request, token: str) -> bool:
     if token and is_bearer and compare_digest(given.strip().encode(), token.encode()):
         return True
     is_forwarded = any(name in asked.headers for name in OF_PROXIES)
-    return not is_forwarded and ip_address(asked.remote_addr or "0.0.0.0").is_loopback  # noqa: S104
+    address = address_of(asked.remote_addr or "")
+    return not is_forwarded and address is not None and address.is_loopback
 
 
 def _in_flight(answer: "WSGIApplication") -> "WSGIApplication":

@@ -32,6 +32,7 @@ PAGE_HEADERS = {
 }
 ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
 SAVED_AS = {"Content-Disposition": "The name of the file."}
+WAIT = {"Retry-After": "Seconds to wait."}
 REPLAYED = {idempotency.REPLAYED: "`true` where this was answered before, to the same key."}
 FORM = {
     "multipart/form-data": {
@@ -155,7 +156,7 @@ def _responses(rule: Rule, contract: Contract) -> dict[str, Any]:
     if _is_tagged(contract) and "GET" in (rule.methods or ()):
         responses["304"] = {"description": "Not Modified", "headers": _headers(ENTITY_TAG)}
     if contract.is_down is not None:
-        responses["503"] = _success(contract)
+        responses["503"] = {**_success(contract), "headers": _headers(WAIT)}
     return responses
 
 
@@ -165,7 +166,7 @@ def _refusal(status: int, titles: Iterable[str]) -> dict[str, Any]:
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     if status in (429, 503):
-        response["headers"] = _headers({"Retry-After": "Seconds to wait."})
+        response["headers"] = _headers(WAIT)
     return response
 
 
@@ -233,9 +234,7 @@ def _headers(meanings: Mapping[str, str]) -> dict[str, Any]:
 
 def _is_tagged(contract: Contract) -> bool:
     """Whether its answers carry an entity tag: those of one record, and those that are cached."""
-    if contract.is_list or contract.streams or contract.cached:
-        return contract.cached is not None
-    return getattr(contract.returns, "is_tagged", False)
+    return contract.cached is not None or contract.is_tagged
 
 
 def _takes_a_key(rule: Rule, contract: Contract) -> bool:

@@ -36,7 +36,7 @@ class Proxies:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        peer = _address(environ.get("REMOTE_ADDR", ""))
+        peer = address_of(environ.get("REMOTE_ADDR", ""))
         if peer is not None and self._is_ours(peer):
             self._believe(environ, peer)
         return self._service(environ, start_response)
@@ -56,7 +56,7 @@ class Proxies:
         """The first that is not ours; what is no address ends the chain where it was heard."""
         client = peer
         for said in reversed(forwarded_for.split(",")):
-            address = _address(said.strip())
+            address = address_of(said.strip())
             if address is None:
                 break
             client = address
@@ -68,7 +68,7 @@ class Proxies:
         return any(address in network for network in self._trusted)
 
 
-def _address(said: str) -> IPv4Address | IPv6Address | None:
+def address_of(said: str) -> IPv4Address | IPv6Address | None:
     """The address, without the zone of a link; one of IPv4 in IPv6's form is one of IPv4."""
     try:
         address = ip_address(said.partition("%")[0])

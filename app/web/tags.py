@@ -1,5 +1,7 @@
 """Entity tags: telling a reader who has an answer already that it still holds."""
 
+from hashlib import sha256
+
 from flask import Request, Response, request
 
 
@@ -9,6 +11,11 @@ def tagged(response: Response, etag: str) -> Response:
         return not_modified(etag)
     response.headers["ETag"] = etag
     return response
+
+
+def made_of(body: bytes) -> str:
+    """A strong entity tag of an answer that has no version: another one shows something else."""
+    return f'"{sha256(body).hexdigest()[:32]}"'
 
 
 def is_known(asked: Request, etag: str) -> bool:

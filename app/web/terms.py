@@ -62,6 +62,12 @@ class Terms:
         return self.query is not None and issubclass(self.query, ListFilter)
 
     @property
+    def is_tagged(self) -> bool:
+        """Whether it answers one record, with the entity tag of that."""
+        is_one = not (self.is_list or self.many or self.streams or self.cached)
+        return is_one and getattr(self.returns, "is_tagged", False)
+
+    @property
     def is_trimmed(self) -> bool:
         """Whether its query may ask for some fields of each record."""
         return self.is_list or self.streams

@@ -253,4 +253,18 @@ MUTANTS = (
         "autoescape=False",
         "tests/routes/test_users.py -k narrowed",
     ),
+    Mutant(
+        "whose flags they are",
+        "app/services/clearances.py",
+        "        visible_loans(actor)\n        .with_only_columns(*shown",
+        "        select(Loan)\n        .with_only_columns(*shown",
+        "tests/routes/test_decisions.py -k stays_on_record",
+    ),
+    Mutant(
+        "the tag of what has no version is made of what it shows",
+        "app/web/endpoint.py",
+        "made_of(response.get_data())",
+        'made_of(b"")',
+        "tests/web/test_tags.py -k no_version",
+    ),
 )

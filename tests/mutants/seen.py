@@ -130,7 +130,7 @@ SEEN = (
     Mutant(
         "metrics: what the pool lent, it has back",
         "app/pool.py",
-        "            IN_USE.dec()\n",
+        "            self._in_use.dec()\n",
         "",
         f"{COUNTED} -k pool",
     ),
@@ -193,8 +193,8 @@ SEEN = (
     Mutant(
         "traces: a stranger's header chooses none",
         TRACES,
-        "ParentBased(share, remote_parent_sampled=share)",
-        "ParentBased(share)",
+        "share, remote_parent_sampled=share, ",
+        "share, ",
         "tests/telemetry/test_traces.py -k share_of_none",
     ),
     Mutant(
@@ -210,5 +210,33 @@ SEEN = (
         'slows it.": settings.profile,',
         'slows it.": False,',
         "tests/telemetry/test_profiles.py -k strangers",
+    ),
+    Mutant(
+        "traces: no path in the name of what has no route",
+        TRACES,
+        '    if span.kind is SpanKind.SERVER and "http.route" not in kept:\n',
+        "    if False:\n",
+        "tests/telemetry/test_traces.py -k nobodys_name",
+    ),
+    Mutant(
+        "traces: no stranger keeps out of them",
+        TRACES,
+        ", remote_parent_not_sampled=share",
+        "",
+        "tests/telemetry/test_traces.py -k nobodys_name",
+    ),
+    Mutant(
+        "figures: a task that never failed has failed nought times",
+        "app/web/jobs.py",
+        "    for of in sorted(never):\n",
+        "    for of in ():\n",
+        f"{COUNTED} -k from_the_start",
+    ),
+    Mutant(
+        "figures: this machine is itself in IPv6's form, too",
+        METRICS,
+        'address_of(asked.remote_addr or "")',
+        'ip_address(asked.remote_addr or "0.0.0.0")',
+        READ,
     ),
 )

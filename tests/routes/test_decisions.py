@@ -120,6 +120,27 @@ def test_a_flag_shows_its_reason_until_it_is_cleared(admin: Caller) -> None:
     assert [flag["reason"] for flag in again["fraud_flags"]] == ["once more"]
 
 
+def test_every_flag_stays_on_record_with_its_answer(
+    admin: Caller, officer: Caller, applicant: Caller
+) -> None:
+    path = loan_in(admin, LoanStatus.PENDING)
+    assert admin.get(f"{path}/flags").json == []
+    admin.post(f"{path}/flag", {"reason": "same phone as three others"})
+    admin.post(f"{path}/clear-flags", {"reason": "one family"})
+    admin.patch(path, {"amount": "6000000.00"})
+    admin.patch(path, {"amount": "100.00"})
+    admin.patch(path, {"amount": "7000000.00"})
+    first, second, third = officer.get(f"{path}/flags").json
+    assert (first["rule"], first["reason"]) == ("manual", "same phone as three others")
+    assert (first["cleared"]["by"], first["cleared"]["reason"]) == (str(admin.id), "one family")
+    assert first["created_at"] < first["cleared"]["at"] < second["created_at"]
+    assert second["evidence"]["amount"] == "6000000.00"
+    answer = ("policy", "No longer found after an edit.")
+    assert (second["cleared"]["by"], second["cleared"]["reason"]) == answer
+    assert (third["rule"], third["severity"], third["cleared"]) == ("amount", "high", None)
+    assert applicant.get(f"{path}/flags").json["code"] == "loan-not-found"
+
+
 def test_only_its_creator_or_an_admin_withdraws(
     admin: Caller, officer: Caller, applicant: Caller
 ) -> None:

@@ -29,6 +29,7 @@ def test_without_a_database_it_is_not_ready_but_lives(make_app: Callable[..., Fl
     client = make_app(DATABASE_URL=f"postgresql://u@{NOWHERE}/d").test_client()
     answer = client.get("/ping")
     assert (answer.status_code, answer.json) == (503, {"pong": False, "db": "down", "cache": "ok"})
+    assert answer.headers["Retry-After"] == "1"
     assert client.get("/healthz").status_code == 200
     assert "database: down" in client.get("/").text
 
@@ -49,7 +50,10 @@ def test_without_a_database_every_call_says_so(
     ("headers", "address", "status"),
     [
         ({}, "127.0.0.1", 200),
+        ({}, "::ffff:127.0.0.1", 200),
         ({}, "10.0.0.7", 403),
+        ({}, "::ffff:10.0.0.7", 403),
+        ({}, "", 403),
         ({"X-Forwarded-For": "127.0.0.1"}, "127.0.0.1", 403),
         ({"Forwarded": "for=127.0.0.1"}, "127.0.0.1", 403),
         ({"X-Real-IP": "127.0.0.1"}, "127.0.0.1", 403),
