@@ -16,6 +16,7 @@ ROUTES = routes()
 LISTS = [route for route in ROUTES if route.asks_for(ListFilter)]
 RANGES = [route for route in ROUTES if route.asks_for(DayRange)]
 READS = [route for route in ROUTES if route.method == "GET"]
+AUDIT = "audit_events"
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "FOO"}
 
 
@@ -23,6 +24,14 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIN
 def world(app: Flask, settings: Settings) -> Iterator[World]:
     yield World(app)
     sweep(app, settings)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_changed(world: World) -> Iterator[None]:
+    """But that an export that is taken is on the audit trail."""
+    before = world.fingerprint()
+    yield
+    assert {**world.fingerprint(), AUDIT: before[AUDIT]} == before
 
 
 def each(wanted: list[Route]) -> Any:

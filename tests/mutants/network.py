@@ -89,4 +89,18 @@ CONNECTED = (
         "pass",
         "tests/network/test_pgbouncer.py -k months",
     ),
+    Mutant(
+        "without a connection to spare the service says so",
+        "app/web/problems.py",
+        "    app.register_error_handler(PoolTimeout, _no_connection)\n",
+        "",
+        "tests/web/test_problems.py -k payments",
+    ),
+    Mutant(
+        "a disk without room is a database that is away",
+        "app/refusals.py",
+        "    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):\n",
+        '    if isinstance(cause, psycopg.OperationalError) and state != "53100":\n',
+        "tests/network/test_full_disk.py tests/test_db.py -k 'full_disk or 53100'",
+    ),
 )

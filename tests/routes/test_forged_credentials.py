@@ -16,6 +16,7 @@ from flask import Flask
 from app.config import Settings
 from app.models import Role
 from app.web import tokens
+from tests.attacks import fingerprint
 from tests.credentials import claims_of, execute, is_good, key_holder, refusal, session_of
 from tests.factories import Caller, Lender
 
@@ -355,7 +356,17 @@ def test_nothing_is_told_of_why_a_token_is_no_good(both: Any, secret: str) -> No
 
 def test_forged_credentials_change_nothing(both: Any, officer: Caller, secret: str) -> None:
     count = "SELECT (SELECT count(*) FROM login_sessions), count(*) FROM audit_events"
-    before = execute(officer.app, count)
+    before = execute(officer.app, count), fingerprint(officer.app)
     for token, send in both:
-        send(signed(HEADER, {**claims_of(token), "sub": str(uuid4())}, secret))
-    assert execute(officer.app, count) == before
+        claims = claims_of(token)
+        for forged in (
+            signed(HEADER, {**claims, "sub": str(uuid4())}, secret),
+            signed({**HEADER, "alg": "none"}, claims, ""),
+            signed({**HEADER, "kid": "another"}, claims, secret),
+            signed(HEADER, {**claims, "exp": NOW - 3600}, secret),
+            signed(HEADER, {**claims, "nbf": NOW + 3600}, secret),
+            signed(HEADER, {**claims, "role": "admin", "sid": str(uuid4())}, secret),
+            token[:-3],
+        ):
+            assert refusal(send(forged)) == REFUSED
+    assert (execute(officer.app, count), fingerprint(officer.app)) == before
