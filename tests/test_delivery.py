@@ -100,6 +100,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     [
         ("bash", "release.sh"),
         *(("sh", f"{name}.sh") for name in ("entrypoint", "lock", "pgbouncer", "replica")),
+        *(("sh", f"observability/{name}.sh") for name in ("grafana", "prometheus")),
     ],
 )
 def test_a_script_is_executable_and_its_shell_can_read_it(shell: str, script: str) -> None:
@@ -182,6 +183,8 @@ def test_every_service_is_confined(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
+    # Compose copies those into the container, and cannot where it is read-only.
+    assert service.keys().isdisjoint(("secrets", "configs"))
     assert {"mem_limit", "cpus", "pids_limit", "restart"} <= set(service)
     assert {"max-size", "max-file"} <= set(service["logging"]["options"])
 

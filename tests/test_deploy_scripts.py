@@ -259,3 +259,32 @@ def test_pgbouncer_is_told_the_password_whatever_it_is(tmp_path: Path, password:
     assert (folder / "users").read_text() == f'"loans" "{quoted}"\n'
     assert (folder / "users").stat().st_mode & 0o077 == 0
     assert "pool_mode = transaction\n" in (folder / "pgbouncer.ini").read_text()
+
+
+def test_prometheus_finds_the_token_in_a_file_and_nobody_else_does(tmp_path: Path) -> None:
+    script(
+        tmp_path / "prometheus",
+        f'#!/bin/sh\necho "$@" "${{METRICS_TOKEN-none}}" > {tmp_path}/called\n',
+    )
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    start = (DEPLOY / "observability" / "prometheus.sh", "--flag", "--other")
+    token = tmp_path / "token"
+    env = {"PATH": path, "TOKEN_FILE": str(token)}
+    assert code_of(*start, **env) != 0
+    assert code_of(*start, **env, METRICS_TOKEN="") != 0
+    assert not (tmp_path / "called").exists()
+    assert code_of(*start, **env, METRICS_TOKEN="a $t%s") == 0
+    assert (token.read_text(), token.stat().st_mode & 0o777) == ("a $t%s", 0o600)
+    assert (tmp_path / "called").read_text() == "--flag --other none\n"
+
+
+def test_grafana_is_started_with_a_password_or_not_at_all(tmp_path: Path) -> None:
+    called = tmp_path / "called"
+    script(tmp_path / "run", f'#!/bin/sh\necho "$GF_SECURITY_ADMIN_PASSWORD" > {called}\n')
+    start = DEPLOY / "observability" / "grafana.sh"
+    env = {"PATH": os.environ["PATH"], "GRAFANA": str(tmp_path / "run")}
+    assert code_of(start, **env) != 0
+    assert code_of(start, **env, GRAFANA_PASSWORD="") != 0
+    assert not called.exists()
+    assert code_of(start, **env, GRAFANA_PASSWORD="p@ss w$rd") == 0
+    assert called.read_text() == "p@ss w$rd\n"

@@ -94,6 +94,20 @@ def test_the_parser_sees_every_series() -> None:
     assert [each.name for each in selectors(parsed(expression))] == ["a", "b", "c", "d"]
 
 
+def test_what_may_take_long_is_no_slow_route(app: Flask) -> None:
+    routes = {rule.rule for rule in app.url_map.iter_rules()}
+    (slow,) = (rule["expr"] for rule in ALERTS if rule["alert"] == "LoansSlow")
+    pictures = [expression for expression in ASKED if "route!~" in expression]
+    assert pictures
+    ends = {"export", "imports", "login"}
+    for expression, kept in [(slow, ends), *((each, ends - {"login"}) for each in pictures)]:
+        (left_out,) = re.findall(r'route!~"([^"]+)"', expression)
+        # Prometheus anchors it.
+        found = {route for route in routes if re.fullmatch(left_out, route)}
+        assert found == {each for each in routes if each.strip("/").rpartition("/")[2] in kept}
+        assert {"/customers/imports", "/console/imports/"} <= found
+
+
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_it_means_and_what_to_do(rule: dict[str, Any]) -> None:
     assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
@@ -139,8 +153,14 @@ def test_the_profile_mounts_what_is_provisioned() -> None:
     (job,) = PROMETHEUS["scrape_configs"]
     assert job["dns_sd_configs"][0]["names"][0] in COMPOSE["services"]
     token = Path(job["authorization"]["credentials_file"])
-    assert token.name in prometheus["secrets"]
-    assert COMPOSE["secrets"][token.name] == {"environment": "METRICS_TOKEN"}
+    assert f"${{TOKEN_FILE:-{token}}}" in (FOLDER / "prometheus.sh").read_text()
+    assert [mount.split(":")[0] for mount in prometheus["tmpfs"]] == [str(token.parent)]
+    assert prometheus["entrypoint"] == ["/bin/sh", "/etc/prometheus/loans/prometheus.sh"]
+    # A name alone, so that the stack without the profile asks for neither.
+    assert prometheus["environment"] == {"METRICS_TOKEN": None}
+    assert grafana["environment"]["GRAFANA_PASSWORD"] is None
+    assert grafana["entrypoint"] == ["/bin/sh", "/grafana.sh"]
+    assert "./deploy/observability/grafana.sh:/grafana.sh:ro" in grafana["volumes"]
     (provider,) = yaml.safe_load(
         (FOLDER / "grafana/provisioning/dashboards/loans.yml").read_text()
     )["providers"]
