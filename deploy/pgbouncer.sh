@@ -8,10 +8,13 @@ folder=${PGBOUNCER_FOLDER:-/tmp/pgbouncer}
 mkdir -p "$folder"
 # In its file a quotation mark is written twice.
 printf '"loans" "%s"\n' "$(printf %s "$PGPASSWORD" | sed 's/"/""/g')" > "$folder/users"
-# Reads outside a transaction have no limit of the service's own there.
+# What it was started with, for a release to compare.
+cp "$0" "$folder/started"
+# The service's limits, by its defaults: reads outside a transaction have none of its own there.
+limits="SET statement_timeout = ${DATABASE_STATEMENT_TIMEOUT_MS:-10000}; SET lock_timeout = ${DATABASE_LOCK_TIMEOUT_MS:-3000}"
 cat > "$folder/pgbouncer.ini" <<INI
 [databases]
-loans = host=${PGHOST:-postgres} port=${PGPORT:-5432} dbname=loans connect_query='SET statement_timeout = 10000; SET random_page_cost = 1.1'
+loans = host=${PGHOST:-postgres} port=${PGPORT:-5432} dbname=loans connect_query='$limits; SET random_page_cost = 1.1'
 
 [pgbouncer]
 listen_addr = ${LISTEN:-0.0.0.0}

@@ -1,6 +1,7 @@
 """The scripts in deploy/, each run for real; only `docker` and `python` are stood in for."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from dotenv import dotenv_values
+
+from app.config import load
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 
@@ -259,6 +262,28 @@ def test_pgbouncer_is_told_the_password_whatever_it_is(tmp_path: Path, password:
     assert (folder / "users").read_text() == f'"loans" "{quoted}"\n'
     assert (folder / "users").stat().st_mode & 0o077 == 0
     assert "pool_mode = transaction\n" in (folder / "pgbouncer.ini").read_text()
+    assert (folder / "started").read_text() == (DEPLOY / "pgbouncer.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ({}, ("10000", "3000")),
+        ({"DATABASE_STATEMENT_TIMEOUT_MS": "7", "DATABASE_LOCK_TIMEOUT_MS": "5"}, ("7", "5")),
+    ],
+)
+def test_pgbouncer_gives_reads_the_limits_of_the_service(
+    tmp_path: Path, given: dict[str, str], limits: tuple[str, str]
+) -> None:
+    script(tmp_path / "pgbouncer", '#!/bin/sh\ncat "$1"\n')
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PGPASSWORD": "x", **given}
+    assert code_of(DEPLOY / "pgbouncer.sh", **env, PGBOUNCER_FOLDER=str(tmp_path)) == 0
+    (query,) = re.findall("connect_query='(.+)'", (tmp_path / "pgbouncer.ini").read_text())
+    statement, lock = limits
+    assert query.startswith(f"SET statement_timeout = {statement}; SET lock_timeout = {lock}; ")
+    settings = load({**given, "DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"})
+    taken = (settings.database_statement_timeout_ms, settings.database_lock_timeout_ms)
+    assert tuple(map(int, limits)) == taken
 
 
 def test_prometheus_finds_the_token_in_a_file_and_nobody_else_does(tmp_path: Path) -> None:
