@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from io import StringIO
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     [
         ("bash", "release.sh"),
         *(("sh", f"{name}.sh") for name in ("entrypoint", "lock", "pgbouncer", "replica")),
+        ("sh", "nginx/nginx.sh"),
         *(("sh", f"observability/{name}.sh") for name in ("grafana", "prometheus")),
     ],
 )
@@ -164,12 +166,44 @@ def test_compose_publishes_nginxs_port_and_grafanas_alone_and_on_loopback() -> N
 
 def test_only_who_serves_or_mails_is_on_a_network_that_leads_anywhere() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    assert {name for name, each in SERVICES.items() if each["networks"] != ["inside"]} == {
-        "grafana",  # to be reached
-        "nginx",
-        "web",
-        "worker",
+    assert {
+        name: {*each["networks"]}
+        for name, each in SERVICES.items()
+        if each["networks"] != ["inside"]
+    } == {
+        "grafana": {"inside", "outside"},  # to be reached
+        "nginx": {"edge"},
+        "web": {"edge", "inside"},
+        "worker": {"inside", "outside"},
     }
+
+
+def test_the_web_processes_believe_nginx_and_nobody_beside_it_on_its_network() -> None:
+    nginx = ip_address(SERVICES["nginx"]["networks"]["edge"]["ipv4_address"])
+    (edge,) = COMPOSE["networks"]["edge"]["ipam"]["config"]
+    assert nginx in ip_network(edge["subnet"])
+    # Nobody else is given it, who started first.
+    assert nginx not in ip_network(edge["ip_range"])
+    assert ip_address(edge["gateway"]) not in ip_network(edge["ip_range"])
+    believed = settings_of_web({}).trusted_proxies
+    assert believed == (ip_network(nginx),)
+
+
+def test_a_proxy_that_is_named_is_told_to_nginx_and_does_not_take_its_place() -> None:
+    named = "192.0.2.7, 10.0.0.0/8"
+    alone = settings_of_web({}).trusted_proxies
+    believed = settings_of_web({"TRUSTED_PROXIES": named}).trusted_proxies
+    assert believed == (*alone, ip_network("192.0.2.7"), ip_network("10.0.0.0/8"))
+    with pytest.raises(config.UnsafeSettings):
+        settings_of_web({"TRUSTED_PROXIES": "0.0.0.0/0"})
+    assert SERVICES["nginx"]["environment"] == {"TRUSTED_PROXIES": "${TRUSTED_PROXIES:-}"}
+
+
+def test_the_limits_of_the_database_are_pgbouncers_too() -> None:
+    limits = {"DATABASE_LOCK_TIMEOUT_MS", "DATABASE_STATEMENT_TIMEOUT_MS"}
+    for name in ("web", "pgbouncer"):
+        given = SERVICES[name]["environment"]
+        assert {each: given[each] for each in limits} == dict.fromkeys(limits)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -187,6 +221,21 @@ def test_every_service_is_confined(name: str) -> None:
     assert service.keys().isdisjoint(("secrets", "configs"))
     assert {"mem_limit", "cpus", "pids_limit", "restart"} <= set(service)
     assert {"max-size", "max-file"} <= set(service["logging"]["options"])
+
+
+def test_nginx_alone_has_capabilities_to_become_another_user() -> None:
+    added = {name: each["cap_add"] for name, each in SERVICES.items() if "cap_add" in each}
+    assert added == {"nginx": ["CHOWN", "KILL", "SETGID", "SETUID"]}
+    nginx = SERVICES["nginx"]
+    # As root of all else: what it writes to belongs to root, for it may not write past that.
+    assert "user" not in nginx
+    (tmp,) = nginx["tmpfs"]
+    assert tmp.startswith("/tmp:uid=0,gid=0,mode=0700,")  # noqa: S108
+    conf = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text()
+    mounted = [mount.split(":")[1] for mount in nginx["volumes"]]
+    written = re.findall(r"_temp_path (\S+)/\w+;", conf)
+    assert set(written) == {mount for mount in mounted if mount != "/etc/nginx/loans"}
+    assert nginx["entrypoint"] == ["/bin/sh", "/etc/nginx/loans/nginx.sh"]
 
 
 def test_web_starts_after_the_migration_which_starts_after_the_database() -> None:
@@ -307,6 +356,10 @@ def test_every_variable_that_compose_gives_to_web_is_one_that_is_read() -> None:
 def test_every_setting_of_the_service_can_be_set_through_compose() -> None:
     given = set(SERVICES["web"]["environment"])
     assert set(config.VARIABLES) - given - NOT_FOR_CONTAINERS == set()
+
+
+def settings_of_web(dotenv: dict[str, str]) -> config.Settings:
+    return config.load(environment_of_web({**SECRETS, **dotenv}))
 
 
 def test_the_example_with_its_secrets_filled_in_starts_in_production() -> None:

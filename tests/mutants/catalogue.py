@@ -3,6 +3,7 @@
 from tests.mutants import Mutant
 from tests.mutants.caching import CACHING
 from tests.mutants.console import AT_CONSOLE
+from tests.mutants.deployment import DEPLOYED
 from tests.mutants.exports import EXPORTED
 from tests.mutants.fraud import FRAUDULENT
 from tests.mutants.hardening import HARDENED
@@ -25,6 +26,7 @@ MUTANTS = (
     *AT_CONSOLE,
     *CACHING,
     *CONNECTED,
+    *DEPLOYED,
     *EXPORTED,
     *FRAUDULENT,
     *HARDENED,

@@ -5,7 +5,7 @@ import json
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 import yaml
+from werkzeug.http import HTTP_STATUS_CODES
 
 from app import LARGEST_BODY
 from app.config import load
 from app.local.server import LOOPBACK
-from tests.network.nginx import BINARY, CONFIG, GATEWAY, Nginx, nginx
+from app.web.logs import SANE_ID
+from tests.network.nginx import BINARY, CONFIG, Nginx, nginx
 from tests.serving import Client
 
-ROOT = CONFIG.parents[1]
+ROOT = CONFIG.parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 MIB = 1024 * 1024
 SETTINGS = load({"DATABASE_URL": "postgresql://u@h/d", "REDIS_URL": "redis://h"})
@@ -96,13 +98,93 @@ def asked(webs: list[Web]) -> list[tuple[str, str, dict[str, str], int]]:
 
 @needs_nginx
 def test_nginx_finds_nothing_wrong_with_it(front: Nginx) -> None:
-    config = front.folder.servers / "nginx.conf"
     assert BINARY
     done = subprocess.run(
-        [BINARY, "-t", "-c", config], capture_output=True, text=True, timeout=60, check=False
+        [BINARY, "-t", "-c", front.config], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr.replace('the "user" directive', "")
+
+
+def problem_of(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """The problem, which must be as whole as the service's own."""
+    assert headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = json.loads(body)
+    assert set(problem) == {
+        *("type", "title", "status", "code", "detail", "message", "request_id"),
+    }
+    assert problem["status"] == status
+    assert problem["type"] == f"/problems/{problem['code']}"
+    assert problem["message"] == problem["detail"] != ""
+    assert problem["request_id"] == headers["x-request-id"] != ""
+    return problem
+
+
+def raw(port: int, sent: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    """What comes back to these very bytes."""
+    with closing(socket.create_connection((LOOPBACK, port), timeout=30)) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, headers, answer.read()
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01 no HTTP at all\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET /.problem HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n", 413),
+        (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 20_000), 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: %b\r\n\r\n" % (b"a" * 70_000), 431),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_nginx_refuses_is_a_problem_like_the_services(
+    front: Nginx, webs: list[Web], sent: bytes, status: int
+) -> None:
+    found, headers, body = raw(front.port, sent)
+    assert found == status
+    problem = problem_of(found, headers, body)
+    assert problem["title"] == HTTP_STATUS_CODES[status]
+    assert problem["code"] == problem["title"].lower().replace(" ", "-")
+    assert ("allow" in headers) == (status == 405)
+    assert asked(webs) == []
+
+
+@needs_nginx
+def test_no_code_is_without_a_title_and_words() -> None:
+    found = re.findall(r"map \$status \$(title|code|detail) {(.+?)}", CONFIG.read_text(), re.S)
+    known = {name: set(re.findall(r"^ +(\w+) ", text, re.M)) for name, text in found}
+    assert set(known) == {"title", "code", "detail"}
+    pages = re.findall(r"error_page (.+) /\.problem;", CONFIG.read_text())
+    answered = {page.rpartition("=")[2] for page in pages if "=" in page}
+    answered |= {status for page in pages if "=" not in page for status in page.split()}
+    assert all(statuses == answered - {"500"} | {"default"} for statuses in known.values())
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [("a.B:c_d-1", True), ("a" * 128, True), ("a" * 129, False), ('a"b', False), ("a b", False)],
+)
+def test_a_request_has_the_name_its_caller_gave_it_if_that_is_sane(
+    front: Nginx, webs: list[Web], given: str, is_kept: bool
+) -> None:
+    with Client(front.port, {"X-Request-ID": given}) as client:
+        passed_on = client.get("/").json["x-request-id"]
+        refused = client.send("TRACE", "/")
+    assert (passed_on == given) is is_kept
+    assert SANE_ID.fullmatch(passed_on)
+    named = problem_of(refused.status, refused.headers, refused.body)["request_id"]
+    assert (named == given) is is_kept
+    assert SANE_ID.fullmatch(named)
 
 
 @needs_nginx
@@ -135,8 +217,9 @@ def test_only_what_reads_is_asked_of_another_process_once_it_was_sent(
 ) -> None:
     answer = client.send(method, "/broken", {})
     assert (answer.status, answer.json["code"]) == (503, "unavailable")
-    assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "1"
+    named = {told["x-request-id"] for _, _, told, _ in asked(webs)}
+    assert named == {problem_of(answer.status, answer.headers, answer.body)["request_id"]}
     assert len(asked(webs)) == times
 
 
@@ -160,9 +243,19 @@ def test_a_stranger_cannot_say_who_they_are(front: Nginx, webs: list[Web]) -> No
 @needs_nginx
 def test_whoever_ends_tls_is_believed(webs: list[Web]) -> None:
     given = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9", "X-Forwarded-Proto": "https"}
-    with nginx([web.port for web in webs], is_told=True) as front, Client(front.port, given) as it:
+    ports = [web.port for web in webs]
+    with nginx(ports, trusted=LOOPBACK) as front, Client(front.port, given) as it:
         told = it.get("/").json
     assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == ("203.0.113.9", "https")
+
+
+@needs_nginx
+def test_every_proxy_that_is_named_is_believed_and_looked_behind(webs: list[Web]) -> None:
+    given = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 10.1.2.3"}
+    ports = [web.port for web in webs]
+    trusted = f" 10.1.0.0/16 ,, {LOOPBACK}"
+    with nginx(ports, trusted=trusted) as front, Client(front.port, given) as client:
+        assert client.get("/").json["x-forwarded-for"] == "203.0.113.9"
 
 
 @needs_nginx
@@ -194,7 +287,7 @@ def test_only_an_import_is_large(front: Nginx, webs: list[Web], home: str, path:
             answer = connection.getresponse()
             assert answer.status == status
             if status == 413:
-                assert json.loads(answer.read())["code"] == "too-large"
+                assert json.loads(answer.read())["code"] == "request-entity-too-large"
     assert {each[3] for each in asked(webs)} == {len(large)}
 
 
@@ -212,6 +305,8 @@ def test_an_address_sends_two_files_at_once_and_looks_on(front: Nginx, home: str
         assert client.get(path).status == 200
         answer = client.send("POST", path, {})
         assert (answer.status, answer.json["code"]) == (429, "too-many")
+        assert answer.headers["retry-after"] == "10"
+        problem_of(answer.status, answer.headers, answer.body)
 
 
 @needs_nginx
@@ -227,12 +322,14 @@ def test_the_limits_are_those_of_the_service() -> None:
     assert SETTINGS.max_import_bytes < imports * MIB <= SETTINGS.max_import_bytes + MIB
 
 
-def test_it_believes_the_gateway_of_its_network_and_nobody_else() -> None:
+def test_it_believes_the_gateway_of_its_network_and_whom_it_is_told_to() -> None:
     text = CONFIG.read_text()
     (edge,) = COMPOSE["networks"]["edge"]["ipam"]["config"]
-    assert edge["gateway"] == GATEWAY
-    assert re.findall(r"set_real_ip_from (\S+);", text) == [GATEWAY]
-    assert COMPOSE["services"]["nginx"]["networks"] == ["edge"]
+    assert re.findall(r"set_real_ip_from (\S+);", text) == [edge["gateway"]]
+    assert re.findall(r"^ +([\d.]+\.\d+) 1;$", text, re.M) == [edge["gateway"]]
+    assert re.findall(r"include (\S+);", text) == ["/tmp/nginx/believed", "/tmp/nginx/told"]  # noqa: S108
+    given = COMPOSE["services"]["nginx"]["environment"]
+    assert given == {"TRUSTED_PROXIES": "${TRUSTED_PROXIES:-}"}
 
 
 def test_it_passes_nothing_on_that_was_added_to_what_a_stranger_said() -> None:
