@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Release an image on this host: deploy/release.sh IMAGE
 #
-# Pulls it, migrates, restarts the service and its workers on it, waits until /ping answers 200.
-# If it does not within READY_TIMEOUT seconds (default 90), the former image is put back
-# and the exit code is 1. Needs docker with compose, and .env beside docker-compose.yml.
+# Pulls it, migrates, restarts the service and its workers on it, waits until /ping of every web
+# process answers 200, and has nginx take its configuration. If that does not come to pass within
+# READY_TIMEOUT seconds (default 90), the former image is put back and the exit code is 1. Needs
+# docker with compose, and .env beside docker-compose.yml.
 #
-# Migrations are not undone: each must leave a schema that the release before it can work
-# with, so a column is dropped one release after the code stopped using it.
+# PgBouncer is restarted where its own files or settings changed; nginx goes on meanwhile wherever it
+# can. PostgreSQL and Redis are started where they are not, and else left alone: a change of theirs
+# is for `docker compose up`, at an hour of your choice.
+#
+# The files it came with stay, and migrations are not undone: each must leave a schema that the
+# release before it can work with, so a column is dropped one release after the code stopped using
+# it.
 set -euo pipefail
 
 image=${1:?usage: deploy/release.sh IMAGE}
@@ -29,15 +35,42 @@ keep_former() {
     docker tag "$(docker inspect --format '{{.Image}}' "$container")" "$former"
 }
 
-start() { on_image "$1" up --detach --no-build --no-deps web worker beat; }
+# What a container was started by lies in it. Compose sees what changed in its own file, and not what
+# did in a file that it mounts.
+up_as_written() {
+    local how=()
+    on_image "$1" exec -T "$2" cat "/tmp/$2/started" 2>/dev/null | cmp --silent - "$3" ||
+        how=(--force-recreate)
+    on_image "$1" up --detach --no-build --no-deps "${how[@]}" "$2"
+}
 
-wait_until_ready() {
+start() {
+    up_as_written "$1" pgbouncer deploy/pgbouncer.sh &&
+        on_image "$1" up --detach --no-build --no-deps web worker beat
+}
+
+within_time() {
     local deadline=$((SECONDS + ready_timeout))
-    until on_image "$1" exec -T web python deploy/ready.py >/dev/null 2>&1; do
+    until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$deadline" ] || return 1
         sleep 1
     done
 }
+
+is_ready() {
+    local containers container
+    containers=$(on_image "$1" ps --quiet web) && [ -n "$containers" ] || return 1
+    for container in $containers; do
+        docker exec "$container" python deploy/ready.py || return 1
+    done
+}
+
+# Without a pause. What nginx cannot read is an error here, and it goes on with what it has.
+reload() { on_image "$1" exec -T nginx nginx -c /etc/nginx/loans/nginx.conf -s reload; }
+
+start_nginx() { up_as_written "$1" nginx deploy/nginx/nginx.sh; }
+
+leads_to_web() { on_image "$1" exec -T nginx curl --fail --silent http://127.0.0.1:8080/ping; }
 
 # Written beside and moved over, so that a full disk cannot leave half an .env.
 remember() {
@@ -56,22 +89,26 @@ have_former=no
 if keep_former; then have_former=yes; fi
 
 say "migrating"
-on_image "$image" run --rm -T migrate || { say "migration failed; the service was not touched"; exit 1; }
+on_image "$image" up --detach --no-build --no-recreate --wait postgres redis ||
+    { say "PostgreSQL or Redis is not up; the service was not touched"; exit 1; }
+on_image "$image" run --rm -T --no-deps migrate || { say "migration failed; the service was not touched"; exit 1; }
 
 say "restarting"
-if start "$image" && wait_until_ready "$image"; then
+if start "$image" && within_time is_ready "$image" && start_nginx "$image" &&
+    within_time reload "$image" && within_time leads_to_web "$image"; then
     remember "$image"
     say "ready on $image"
     exit 0
 fi
 
 say "not ready after ${ready_timeout} s; its last words:"
-on_image "$image" logs --no-color --tail 50 web worker beat >&2 || true
+on_image "$image" logs --no-color --tail 50 nginx web worker beat pgbouncer >&2 || true
 if [ "$have_former" = no ]; then
     say "no former release to go back to"
     exit 1
 fi
-if start "$former" && wait_until_ready "$former"; then
+if start "$former" && within_time is_ready "$former" && start_nginx "$former" &&
+    within_time leads_to_web "$former"; then
     say "back on the former image"
 else
     say "THE FORMER IMAGE IS NOT READY EITHER"

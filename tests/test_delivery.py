@@ -397,6 +397,30 @@ def test_develop_goes_to_staging_main_to_production_and_nothing_else_anywhere(
     assert target_of(ref, tmp_path) == environment
 
 
+@pytest.mark.parametrize("umask", ["022", "077"])
+def test_a_release_sends_all_that_compose_mounts(tmp_path: Path, umask: str) -> None:
+    (step,) = (
+        step["run"]
+        for step in jobs_of("deploy.yml")["release"]["steps"]
+        if "tar" in step.get("run", "")
+    )
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\numask {umask}\nshift\neval "$*"\n')
+    ssh.chmod(0o755)
+    host = tmp_path / "on the host"
+    host.mkdir()
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DEPLOY_PATH": str(host), "TARGET": "host"}
+    done = run("bash", "-euo", "pipefail", "-c", step, env=env, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    mounts = [
+        mount.split(":")[0] for each in SERVICES.values() for mount in each.get("volumes", [])
+    ]
+    for path in [*(path for path in mounts if path.startswith(".")), "deploy/release.sh"]:
+        assert (host / path).exists(), path
+        assert (host / path).stat().st_mode == (ROOT / path).stat().st_mode
+    assert (host / "docker-compose.yml").read_text() == COMPOSE_TEXT
+
+
 def test_a_release_runs_in_the_environment_chosen_and_one_at_a_time() -> None:
     release = jobs_of("deploy.yml")["release"]
     chosen = "${{ needs.target.outputs.environment }}"

@@ -19,15 +19,25 @@ from app.config import load
 DEPLOY = Path(__file__).parent.parent / "deploy"
 
 # Images: `good` gets ready, `unmigratable` fails its migration, anything else never gets ready.
+# What pgbouncer and nginx were started by is in files of their names; `stuck` names what never
+# answers.
 DOCKER = """#!/bin/sh
 echo "${LOAN_IMAGE:--} $*" >> calls
 case "$*" in
-    "compose ps --quiet web") cat container ;;
+    "compose ps --quiet web") cat containers ;;
     "inspect"*) echo sha256:0123 ;;
     "compose run"*migrate) test "$LOAN_IMAGE" != unmigratable ;;
-    "compose exec"*ready.py) test "$LOAN_IMAGE" = good -o "$LOAN_IMAGE" = loan-service:former ;;
+    "compose up"*beat) echo "$LOAN_IMAGE" > up ;;
+    "compose exec"*/started) shift 3; cat "$1" ;;
+    "compose exec"*reload) ! grep -qs reload stuck ;;
+    "compose exec"*/ping) ! grep -qs ping stuck ;;
+    "exec"*ready.py) ! grep -qs "$2" stuck && grep -qE '^(good|loan-service:former)$' up ;;
 esac
 """
+
+
+# What each was started by, which its container keeps.
+STARTED = {"pgbouncer": "deploy/pgbouncer.sh", "nginx": "deploy/nginx/nginx.sh"}
 
 
 def script(path: Path, text: str) -> None:
@@ -141,7 +151,11 @@ class Host:
         (at / "bin").mkdir()
         script(at / "deploy" / "release.sh", (DEPLOY / "release.sh").read_text())
         script(at / "bin" / "docker", DOCKER)
-        (at / "container").write_text("c0ffee" if running else "")
+        (at / "containers").write_text("c0ffee\nc0c0a\n" if running else "")
+        (at / "deploy" / "nginx").mkdir()
+        for name, path in STARTED.items():
+            script(at / path, (DEPLOY.parent / path).read_text())
+            script(at / name, (DEPLOY.parent / path).read_text())
         (at / ".env").write_text("SECRET_KEY=kept\nLOAN_IMAGE=old")
         (at / ".env").chmod(0o600)
 
@@ -153,7 +167,11 @@ class Host:
         return [line for line in (self.at / "calls").read_text().splitlines() if part in line]
 
     def started(self) -> list[str]:
-        return [line.split()[0] for line in self.calls("compose up ")]
+        return [line.split()[0] for line in self.calls("web worker beat") if " up " in line]
+
+    def forced(self) -> list[str]:
+        """What was made anew though compose saw nothing that changed."""
+        return [line.split()[-1] for line in self.calls("--force-recreate")]
 
     @property
     def env(self) -> dict[str, str | None]:
@@ -165,19 +183,65 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path, running=True)
 
 
-def test_a_release_pulls_migrates_restarts_and_waits_in_that_order(host: Host) -> None:
+def test_a_release_pulls_migrates_restarts_waits_and_opens_in_that_order(host: Host) -> None:
     assert host.release("good") == 0
-    steps = ["- pull", "- tag", "good compose run", "good compose up", "good compose exec"]
-    assert [step for line in host.calls() for step in steps if line.startswith(step)] == steps
+    steps = [
+        *("- pull", "- tag", "--wait postgres redis", "--no-deps migrate", "--no-deps pgbouncer"),
+        *(
+            "web worker beat",
+            "- exec c0ffee",
+            "- exec c0c0a",
+            "--no-deps nginx",
+            "-s reload",
+            "/ping",
+        ),
+    ]
+    assert [step for line in host.calls() for step in steps if step in line] == steps
 
 
 def test_a_release_restarts_the_workers_with_the_service(host: Host) -> None:
     host.release("broken")
-    started = [line.split() for line in host.calls("compose up ")]
-    assert [(words[0], words[-3:]) for words in started] == [
-        ("broken", ["web", "worker", "beat"]),
-        ("loan-service:former", ["web", "worker", "beat"]),
-    ]
+    assert host.started() == ["broken", "loan-service:former"]
+
+
+def test_a_release_leaves_the_stores_alone_where_they_are_up(host: Host) -> None:
+    assert host.release("good") == 0
+    (started,) = host.calls("postgres")
+    assert {"--no-recreate", "--wait", "redis"} <= set(started.split())
+    others = host.calls("compose up ") + host.calls("compose run ")
+    assert all("--no-deps" in line for line in others if line != started)
+
+
+def test_what_was_started_by_the_same_files_goes_on(host: Host) -> None:
+    assert host.release("good") == 0
+    assert host.forced() == []
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_what_was_started_otherwise_or_not_at_all_is_started_anew(host: Host, name: str) -> None:
+    with (host.at / STARTED[name]).open("a") as changed:
+        changed.write("# changed\n")
+    assert host.release("good") == 0
+    assert host.forced() == [name]
+    (host.at / name).unlink()
+    assert host.release("good") == 0
+    assert host.forced() == [name] * 2
+
+
+@pytest.mark.parametrize("stuck", ["c0ffee", "c0c0a"])
+def test_a_release_is_ready_when_each_of_its_web_processes_is(host: Host, stuck: str) -> None:
+    (host.at / "stuck").write_text(stuck)
+    assert host.release("good") == 1
+    assert host.started() == ["good", "loan-service:former"]
+
+
+@pytest.mark.parametrize("stuck", ["reload", "ping"])
+def test_a_release_that_nginx_does_not_lead_to_gives_way(host: Host, stuck: str) -> None:
+    (host.at / "stuck").write_text(stuck)
+    assert host.release("good") == 1
+    assert host.started() == ["good", "loan-service:former"]
+    assert len(host.calls("-s reload")) == 1
+    assert host.env["LOAN_IMAGE"] == "old"
 
 
 def test_a_release_remembers_its_image_and_leaves_the_rest_of_the_settings(host: Host) -> None:
@@ -188,7 +252,6 @@ def test_a_release_remembers_its_image_and_leaves_the_rest_of_the_settings(host:
 
 def test_a_release_that_is_not_ready_gives_way_to_the_former_image(host: Host) -> None:
     assert host.release("broken") == 1
-    assert host.started() == ["broken", "loan-service:former"]
     assert host.calls("tag sha256:0123 loan-service:former") != []
     assert host.env["LOAN_IMAGE"] == "old"
 

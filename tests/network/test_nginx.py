@@ -158,7 +158,6 @@ def test_what_nginx_refuses_is_a_problem_like_the_services(
     assert asked(webs) == []
 
 
-@needs_nginx
 def test_no_code_is_without_a_title_and_words() -> None:
     found = re.findall(r"map \$status \$(title|code|detail) {(.+?)}", CONFIG.read_text(), re.S)
     known = {name: set(re.findall(r"^ +(\w+) ", text, re.M)) for name, text in found}
