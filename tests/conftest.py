@@ -21,6 +21,7 @@ from app.config import VARIABLES, Settings
 from app.db import Base, db
 from app.local.valkey import Valkey
 from app.models import Role
+from app.services.runs import run
 from tests.factories import Caller, Lender
 from tests.own_valkey import own_valkey, put_right
 from tests.servers import TestServers, require_test_name, start_test_servers
@@ -242,10 +243,14 @@ def disconnect(app: Flask) -> None:
 def sweep(app: Flask, settings: Settings) -> None:
     """Empty the database and the caches of the tests."""
     require_test_name(settings.database_url.partition("?")[0])
-    with app.app_context():
-        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+
+    def empty() -> None:
         with db.engine.connect() as connection:
             connection.execute(text(f"TRUNCATE {tables} CASCADE"))
+
+    with app.app_context():
+        run(empty)  # a service of the module's own may be at work, and is in the way at times
     with Redis.from_url(settings.redis_url) as redis:
         redis.flushdb()
     app.extensions["near_cache"].clear()
