@@ -1,7 +1,7 @@
 """The pool of connections, measured: how many there may be, how many are lent, who had to wait."""
 
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import Counter, Gauge, Summary
 from sqlalchemy import QueuePool
@@ -21,15 +21,26 @@ IN_USE = Gauge(
     multiprocess_mode="livesum",
 )
 WAITED = Summary(
-    "loans_database_pool_wait_seconds", "Waits for a connection while all of a process were lent."
+    "loans_database_pool_wait_seconds",
+    "Waits for a connection while all of a process were lent.",
+    ("pool",),
 )
 TIMEOUTS = Counter(
-    "loans_database_pool_timeouts", "Waits for a connection that took too long, and were given up."
+    "loans_database_pool_timeouts",
+    "Waits for a connection that took too long, and were given up.",
+    ("pool",),
 )
 
 
 class _Waited(Queue[ConnectionPoolEntry]):
     """Measures who finds it empty, and may wait; all others it costs a look."""
+
+    waited: Summary
+    timeouts: Counter
+
+    def measure(self, pool: str | None) -> None:
+        """Under the name of the pool whose connections are in it."""
+        self.waited, self.timeouts = WAITED.labels(pool), TIMEOUTS.labels(pool)
 
     def get(self, block: bool = True, timeout: float | None = None) -> ConnectionPoolEntry:
         if not block or self.qsize():
@@ -38,10 +49,10 @@ class _Waited(Queue[ConnectionPoolEntry]):
         try:
             return super().get(block, timeout)
         except Empty:
-            TIMEOUTS.inc()
+            self.timeouts.inc()
             raise
         finally:
-            WAITED.observe(perf_counter() - began_at)
+            self.waited.observe(perf_counter() - began_at)
 
 
 class MeasuredPool(QueuePool):
@@ -52,6 +63,7 @@ class MeasuredPool(QueuePool):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._lent: set[ConnectionPoolEntry] = set()
+        cast(_Waited, self._pool).measure(self.logging_name)
         self._in_use = IN_USE.labels(self.logging_name)
         SIZE.labels(self.logging_name).set(self.size())
 

@@ -3,8 +3,8 @@
 #
 # Pulls it, migrates, restarts the service and its workers on it, waits until /ping of every web
 # process answers 200, and has nginx take its configuration. If that does not come to pass within
-# READY_TIMEOUT seconds (default 90), the former image is put back and the exit code is 1. Needs
-# docker with compose, and .env beside docker-compose.yml.
+# READY_TIMEOUT seconds (default 90) of the restart, the former image is put back and the exit code
+# is 1. Needs docker with compose, and .env beside docker-compose.yml.
 #
 # PgBouncer is restarted where its own files or settings changed; nginx goes on meanwhile wherever it
 # can. PostgreSQL and Redis are started where they are not, and else left alone: a change of theirs
@@ -38,10 +38,10 @@ keep_former() {
 # What a container was started by lies in it. Compose sees what changed in its own file, and not what
 # did in a file that it mounts.
 up_as_written() {
-    local how=()
+    local options=()
     on_image "$1" exec -T "$2" cat "/tmp/$2/started" 2>/dev/null | cmp --silent - "$3" ||
-        how=(--force-recreate)
-    on_image "$1" up --detach --no-build --no-deps "${how[@]}" "$2"
+        options=(--force-recreate)
+    on_image "$1" up --detach --no-build --no-deps "${options[@]}" "$2"
 }
 
 start() {
@@ -50,7 +50,6 @@ start() {
 }
 
 within_time() {
-    local deadline=$((SECONDS + ready_timeout))
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$deadline" ] || return 1
         sleep 1
@@ -65,10 +64,14 @@ is_ready() {
     done
 }
 
-# Without a pause. What nginx cannot read is an error here, and it goes on with what it has.
-reload() { on_image "$1" exec -T nginx nginx -c /etc/nginx/loans/nginx.conf -s reload; }
+start_nginx() { up_as_written "$1" nginx deploy/nginx/nginx.sh && within_time runs_nginx "$1"; }
 
-start_nginx() { up_as_written "$1" nginx deploy/nginx/nginx.sh; }
+runs_nginx() { on_image "$1" exec -T nginx test -s /tmp/nginx/pid; }
+
+nginx_is_to() { on_image "$1" exec -T nginx nginx -c /etc/nginx/loans/nginx.conf "${@:2}"; }
+
+# Without a pause. What nginx cannot read it names, and goes on with what it has.
+reload() { nginx_is_to "$1" -s reload; }
 
 leads_to_web() { on_image "$1" exec -T nginx curl --fail --silent http://127.0.0.1:8080/ping; }
 
@@ -94,22 +97,25 @@ on_image "$image" up --detach --no-build --no-recreate --wait postgres redis ||
 on_image "$image" run --rm -T --no-deps migrate || { say "migration failed; the service was not touched"; exit 1; }
 
 say "restarting"
+deadline=$((SECONDS + ready_timeout))
 if start "$image" && within_time is_ready "$image" && start_nginx "$image" &&
-    within_time reload "$image" && within_time leads_to_web "$image"; then
+    reload "$image" && within_time leads_to_web "$image"; then
     remember "$image"
     say "ready on $image"
     exit 0
 fi
 
-say "not ready after ${ready_timeout} s; its last words:"
+say "not ready; its last words:"
 on_image "$image" logs --no-color --tail 50 nginx web worker beat pgbouncer >&2 || true
 if [ "$have_former" = no ]; then
     say "no former release to go back to"
     exit 1
 fi
+deadline=$((SECONDS + ready_timeout))
 if start "$former" && within_time is_ready "$former" && start_nginx "$former" &&
     within_time leads_to_web "$former"; then
     say "back on the former image"
+    nginx_is_to "$former" -t || say "NGINX GOES ON, AND CANNOT BE STARTED ANEW WITH THESE FILES"
 else
     say "THE FORMER IMAGE IS NOT READY EITHER"
 fi

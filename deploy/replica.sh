@@ -14,5 +14,6 @@ if [ ! -s "$data/PG_VERSION" ]; then
     mv "$data.new" "$data"
 fi
 # What the primary must not clean away from under a report, it is told of.
-exec postgres -D "$data" -c hot_standby_feedback=on -c statement_timeout=10000 \
+exec postgres -D "$data" -c hot_standby_feedback=on \
+    -c statement_timeout="${DATABASE_STATEMENT_TIMEOUT_MS:-10000}" \
     -c random_page_cost=1.1 "$@"

@@ -124,7 +124,7 @@ class _Chronicle:
         *former, _ = self.loans[loan.customer.email]
         lately = at - JUMP.limit.window
         declared = [each.income for each in former[-1:] if each.created_at >= lately]
-        found = JUMP.judge(_known(loan, declared), JUMP.limit)
+        found = JUMP.judge(_facts_of(loan, declared), JUMP.limit)
         if found is None:
             return
         loan.status, loan.updated_at = FLAGGED, at
@@ -194,7 +194,7 @@ class _Chronicle:
         return opening + timedelta(seconds=self.random.randrange(9 * 3600))
 
 
-def _known(loan: Loan, declared: Sequence[Decimal]) -> Facts:
+def _facts_of(loan: Loan, declared: Sequence[Decimal]) -> Facts:
     """What a customer of the cast, who shares nothing with another, has declared before."""
     return Facts(
         amount=loan.amount,

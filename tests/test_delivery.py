@@ -199,11 +199,12 @@ def test_a_proxy_that_is_named_is_told_to_nginx_and_does_not_take_its_place() ->
     assert SERVICES["nginx"]["environment"] == {"TRUSTED_PROXIES": "${TRUSTED_PROXIES:-}"}
 
 
-def test_the_limits_of_the_database_are_pgbouncers_too() -> None:
+def test_the_limits_of_the_database_are_pgbouncers_and_the_replicas_too() -> None:
     limits = {"DATABASE_LOCK_TIMEOUT_MS", "DATABASE_STATEMENT_TIMEOUT_MS"}
     for name in ("web", "pgbouncer"):
         given = SERVICES[name]["environment"]
         assert {each: given[each] for each in limits} == dict.fromkeys(limits)
+    assert SERVICES["replica"]["environment"]["DATABASE_STATEMENT_TIMEOUT_MS"] is None
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -397,6 +398,11 @@ def test_develop_goes_to_staging_main_to_production_and_nothing_else_anywhere(
     assert target_of(ref, tmp_path) == environment
 
 
+def inside(folder: str) -> list[str]:
+    """All that lies in it, from the project's folder on; nothing in a file."""
+    return [str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*")]
+
+
 @pytest.mark.parametrize("umask", ["022", "077"])
 def test_a_release_sends_all_that_compose_mounts(tmp_path: Path, umask: str) -> None:
     (step,) = (
@@ -415,9 +421,11 @@ def test_a_release_sends_all_that_compose_mounts(tmp_path: Path, umask: str) -> 
     mounts = [
         mount.split(":")[0] for each in SERVICES.values() for mount in each.get("volumes", [])
     ]
-    for path in [*(path for path in mounts if path.startswith(".")), "deploy/release.sh"]:
+    sent = [*(path for path in mounts if path.startswith(".")), "deploy/release.sh"]
+    for path in (Path(each) for named in sent for each in (named, *inside(named))):
         assert (host / path).exists(), path
         assert (host / path).stat().st_mode == (ROOT / path).stat().st_mode
+    assert "tar -C $at -xpf -" in step  # to root it is the same without the p
     assert (host / "docker-compose.yml").read_text() == COMPOSE_TEXT
 
 

@@ -279,7 +279,7 @@ def test_of_two_releases_at_once_one_is_refused(host: Host) -> None:
 
 
 @pytest.fixture
-def replica(tmp_path: Path) -> Callable[[], list[str]]:
+def replica(tmp_path: Path) -> Callable[..., list[str]]:
     """Start the replica, with programs that only note how they were called."""
     calls = tmp_path / "calls"
     script(
@@ -290,9 +290,9 @@ def replica(tmp_path: Path) -> Callable[[], list[str]]:
     script(tmp_path / "postgres", f'#!/bin/sh\necho "$*" >> {calls}\n')
     path = f"{tmp_path}:{os.environ['PATH']}"
 
-    def start() -> list[str]:
+    def start(**env: str) -> list[str]:
         calls.unlink(missing_ok=True)
-        code_of(DEPLOY / "replica.sh", PATH=path, PGDATA=str(tmp_path / "data"))
+        code_of(DEPLOY / "replica.sh", PATH=path, PGDATA=str(tmp_path / "data"), **env)
         return calls.read_text().splitlines()
 
     return start
@@ -305,6 +305,13 @@ def test_a_replica_is_a_copy_the_first_time_only(
     assert copied == "copy"
     assert started.startswith(f"-D {tmp_path / 'data'} ")
     assert replica() == [started]
+
+
+def test_a_replica_gives_a_statement_as_long_as_the_service_does(
+    replica: Callable[..., list[str]],
+) -> None:
+    assert "statement_timeout=10000" in replica()[-1]
+    assert "statement_timeout=7" in replica(DATABASE_STATEMENT_TIMEOUT_MS="7")[-1]
 
 
 def test_half_a_copy_is_made_anew(replica: Callable[[], list[str]], tmp_path: Path) -> None:

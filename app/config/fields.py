@@ -14,6 +14,7 @@ from app.rules import fraud, limits
 from app.rules.limits import Limit
 
 Network = IPv4Network | IPv6Network
+NETWORK = re.compile(r"[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?", re.ASCII)
 PLACE = re.compile(r"/(?:[a-z0-9][a-z0-9-]{0,38}/){1,3}", re.ASCII)
 # What the paths of the API and of its documents begin with.
 TAKEN = frozenset(
@@ -35,8 +36,12 @@ class Networks(fields.Field[tuple[Network, ...]]):
     """A comma-separated list of addresses and networks (192.0.2.0/24)."""
 
     def _deserialize(self, value: str, *_: Any, **__: Any) -> tuple[Network, ...]:
+        names = tuple(_named(value))
+        for name in names:
+            if not NETWORK.fullmatch(name):  # by which nginx goes, too: no masks
+                raise ValidationError(f"{name!r} is no address, nor a network like 192.0.2.0/24.")
         try:
-            return tuple(ip_network(name) for name in _named(value))
+            return tuple(map(ip_network, names))
         except ValueError as error:
             raise ValidationError(str(error)) from None
 

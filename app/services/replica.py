@@ -8,6 +8,8 @@ that has not, is away, or follows no primary any more is passed over: the primar
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from itertools import chain
@@ -156,17 +158,29 @@ def state() -> State:
     replica = _current()
     assert replica  # noqa: S101 (or nobody asks)
     if replica.may_be_tried() and (position := _present()):
-        asking = Thread(target=_ask, args=(_app(), replica, position), name="replica", daemon=True)
-        asking.start()
-        asking.join(ANSWER_SECONDS)
-        if asking.is_alive():
+        try:
+            _asked(replica, position).result(ANSWER_SECONDS)
+        except NotInTime:
             replica.is_found(State.DOWN, "it gives no answer")
     return replica.state
 
 
-def _ask(app: Flask, replica: Replica, position: str) -> None:
-    with app.app_context(), _noted(replica), on_replica() as lent:
-        _has_replayed(replica, lent, position)
+def _asked(replica: Replica, position: str) -> Future[None]:
+    """Ask in a thread of its own, which may hang and keeps no process from ending."""
+    asked: Future[None] = Future()
+
+    def ask(app: Flask) -> None:
+        try:
+            with app.app_context(), _noted(replica), on_replica() as lent:
+                _has_replayed(replica, lent, position)
+        except BaseException as error:
+            asked.set_exception(error)
+        else:
+            asked.set_result(None)
+
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    Thread(target=ask, args=(app,), name="replica", daemon=True).start()
+    return asked
 
 
 def _opened(stack: ExitStack, replica: Replica, position: str) -> Connection | None:
@@ -182,7 +196,10 @@ def _opened(stack: ExitStack, replica: Replica, position: str) -> Connection | N
 def _has_replayed(replica: Replica, lent: PoolProxiedConnection, position: str) -> bool:
     """Whether it has, within the time that is worth waiting."""
     for pause in chain(PAUSES, (None,)):
-        found = send(lent, STATE, {"position": position}).fetchone()
+        try:
+            found = send(lent, STATE, {"position": position}).fetchone()
+        except DatabaseBusy as cause:  # with less than any reader would ask of it
+            raise DatabaseAway from cause
         follows, has_replayed = found or (False, False)
         if not follows or has_replayed or pause is None:
             break
@@ -197,7 +214,7 @@ def _noted(replica: Replica) -> Iterator[None]:
     """Go on after the block where the replica failed in it, with a note of that."""
     try:
         yield
-    except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:
+    except (DatabaseAway, PoolTimeout) as cause:
         replica.is_found(State.DOWN, cause.__cause__ or cause)
     except Contended:
         READS.labels("cancelled").inc()  # in favour of what it has to replay
@@ -210,11 +227,6 @@ def _present() -> str | None:
     except (DatabaseAway, DatabaseBusy, PoolTimeout):
         return None
     return position
-
-
-def _app() -> Flask:
-    """The app itself, for another thread."""
-    return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
 
 
 def _current() -> Replica | None:

@@ -6,11 +6,13 @@ errors quote rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from random import random
 from typing import Any
 
 import psycopg
 from flask import Flask, Response, g
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
@@ -19,7 +21,14 @@ from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.status import Status
 
@@ -53,6 +62,34 @@ class _Impersonal(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
+class _Drawn(Sampler):
+    """Draws lots for a request that comes with a trace, whose id is its sender's to choose.
+
+    What our own processes ask of each other is sampled as the one that asked was.
+    """
+
+    def __init__(self, share: float, among_us: Sampler) -> None:
+        self._share = share
+        self._among_us = among_us
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        *others: Any,
+        **named: Any,
+    ) -> SamplingResult:
+        sampler = self._among_us
+        if kind is SpanKind.SERVER:
+            sampler = ALWAYS_ON if random() < self._share else ALWAYS_OFF  # noqa: S311 (no secret)
+        return sampler.should_sample(parent_context, trace_id, name, kind, *others, **named)
+
+    def get_description(self) -> str:
+        return f"{type(self).__name__}{{{self._share}}}"
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Have the work of this process traced, and of those that are forked from it."""
     provider = _provider(settings)
@@ -70,10 +107,14 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def _provider(settings: Settings) -> TracerProvider:
     """With a share of the traces chosen here, whatever a stranger's header asks for or against."""
-    share = TraceIdRatioBased(settings.otel_traces_sampler_arg)
+    share = settings.otel_traces_sampler_arg
     about = {"service.name": "loan-service", "deployment.environment.name": settings.app_env}
     provider = TracerProvider(
-        sampler=ParentBased(share, remote_parent_sampled=share, remote_parent_not_sampled=share),
+        sampler=ParentBased(
+            TraceIdRatioBased(share),
+            remote_parent_sampled=_Drawn(share, ALWAYS_ON),
+            remote_parent_not_sampled=_Drawn(share, ALWAYS_OFF),
+        ),
         resource=Resource.create(about),
     )
     endpoint = f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"

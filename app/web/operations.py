@@ -30,7 +30,7 @@ PAGE_HEADERS = {
     "X-Page-Size": "How many a page holds.",
     "Link": "first, prev, next and last page (RFC 8288); to prev and next by cursor.",
 }
-ENTITY_TAG = {"ETag": "The version of the record, for If-Match and If-None-Match."}
+ENTITY_TAG = {"ETag": "What is shown, or its version; with If-None-Match it is not sent again."}
 SAVED_AS = {"Content-Disposition": "The name of the file."}
 WAIT = {"Retry-After": "Seconds to wait."}
 REPLAYED = {idempotency.REPLAYED: "`true` where this was answered before, to the same key."}

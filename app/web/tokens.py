@@ -66,7 +66,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     }
     # A signature once proven stays proven; whether the session is still good is asked every time.
     app.extensions["proven tokens"] = lru_cache(PROVEN_TOKENS_KEPT)(_prove)
-    app.extensions["signing keys"] = _Known()
+    app.extensions["signing keys"] = _KnownKeys()
     manager = JWTManager(app)
 
     @manager.encode_key_loader
@@ -82,7 +82,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         return _known().find(header.get("kid")).secret
 
 
-class _Known:
+class _KnownKeys:
     """The keys that this process knows, read anew when a token names another, or in a while."""
 
     def __init__(self) -> None:
@@ -94,15 +94,22 @@ class _Known:
         if not isinstance(name, str):
             raise Unauthenticated(NOT_GOOD)
         if name not in self._keys or monotonic() >= self._read_at + KEYS_SECONDS:
-            self._keys, self._read_at = signing_keys.living(), monotonic()
+            self._read()
         key = self._keys.get(name)
         if key is None:
             raise Unauthenticated(NOT_GOOD)
         return key
 
+    def _read(self) -> None:
+        """What was proven by others than those that there are now has to be proven again."""
+        living = signing_keys.living()
+        if living != self._keys:
+            current_app.extensions["proven tokens"].cache_clear()
+        self._keys, self._read_at = living, monotonic()
 
-def _known() -> _Known:
-    known: _Known = current_app.extensions["signing keys"]
+
+def _known() -> _KnownKeys:
+    known: _KnownKeys = current_app.extensions["signing keys"]
     return known
 
 

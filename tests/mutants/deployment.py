@@ -111,15 +111,15 @@ DEPLOYED = (
     Mutant(
         "release: nginx takes what changed",
         "deploy/release.sh",
-        '    within_time reload "$image" && within_time',
+        '    reload "$image" && within_time',
         "    within_time",
         "tests/test_deploy_scripts.py -k 'order or lead'",
     ),
     Mutant(
         "release: a changed file that is mounted comes into force",
         "deploy/release.sh",
-        "        how=(--force-recreate)\n",
-        "        how=()\n",
+        "        options=(--force-recreate)\n",
+        "        options=()\n",
         "tests/test_deploy_scripts.py -k started_anew",
     ),
     Mutant(

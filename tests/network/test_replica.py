@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from app.db import REPLICA, db, on_replica, transaction, whole
 from app.engines import PRIMARY
+from app.errors import DatabaseBusy
 from app.local.processes import wait_until
 from app.models import Role
 from app.services import replica as reading
@@ -281,6 +282,33 @@ def test_one_that_has_no_connection_to_spare_is_not_missed(make: Make, admin: Ca
         assert [each["id"] for each in reader.get("/loans/").json] == [loan["id"]]
         answer = reader.get("/ping")
         assert (answer.status_code, answer.json["replica"]) == (200, "down")
+
+
+def test_what_takes_too_long_there_is_refused_and_no_fault_of_the_replica(
+    app: Flask, admin: Caller
+) -> None:
+    def ask() -> None:
+        db.session.execute(text("SET statement_timeout = 20"))
+        try:
+            db.session.execute(text("SELECT pg_sleep(60)"))
+        finally:
+            db.session.execute(text("RESET statement_timeout"))
+
+    def read() -> None:
+        with pytest.raises(DatabaseBusy):
+            reading.read(reading._present(), ask)
+
+    with app.app_context():
+        assert counted(read) == {**NOTHING, "ok": 1}
+        assert reading.state() is State.OK
+
+
+def test_who_asks_how_it_stands_is_told_of_a_bug(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "STATE", "SELECT nothing_of_that_name()")
+    with app.app_context(), pytest.raises(psycopg.errors.UndefinedFunction):
+        reading.state()
 
 
 def test_one_that_hangs_keeps_nobody_waiting_who_asks_how_it_stands(

@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind
 
 from app.models import Role
+from app.telemetry import traces
 from tests.factories import PASSWORD, Caller, Lender
 from tests.serving import Service, served
 from tests.telemetry.sink import Sink, sink
@@ -100,6 +103,21 @@ def test_a_path_that_no_route_has_is_nobodys_name_either(
             (span,) = [each for each in of_request(collector, "lost") if "request_id" in each]
     assert span["name"] == "GET"
     assert "secret.example" not in collector.text
+
+
+@pytest.mark.parametrize("trace_id", [1, 2**128 - 1])
+def test_a_stranger_chooses_no_trace_by_its_id(
+    monkeypatch: pytest.MonkeyPatch, trace_id: int
+) -> None:
+    sampler = traces._Drawn(0.5, ALWAYS_OFF)
+
+    def is_sampled(lot: float, kind: SpanKind) -> bool:
+        monkeypatch.setattr(traces, "random", lambda: lot)
+        return sampler.should_sample(None, trace_id, "GET", kind).decision.is_sampled()
+
+    assert is_sampled(0.4, SpanKind.SERVER)
+    assert not is_sampled(0.6, SpanKind.SERVER)
+    assert not is_sampled(0.4, SpanKind.CONSUMER)
 
 
 def test_none_of_a_share_of_none_is_traced(environ: dict[str, str], ada: Caller) -> None:
