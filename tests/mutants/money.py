@@ -284,7 +284,7 @@ HELD = (
         ACCESS,
         "    query = select(Payment)\n    if not actor.is_staff:",
         "    query = select(Payment)\n    if False:",
-        MATRIX,
+        "tests/services/test_access.py",
     ),
 )
 
