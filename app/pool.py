@@ -1,5 +1,6 @@
 """The pool of connections, measured: how many there may be, how many are lent, who had to wait."""
 
+import logging
 from time import perf_counter
 from typing import Any, cast
 
@@ -7,6 +8,9 @@ from prometheus_client import Counter, Gauge, Summary
 from sqlalchemy import QueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util.queue import Empty, Queue
+
+# SQLAlchemy logs by a class's module, and at INFO each time that a process lets go of its pool.
+logging.getLogger(__name__).setLevel(logging.WARNING)
 
 SIZE = Gauge(
     "loans_database_pool_size",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, g
 
+from app.db import db
 from app.models import Role
 from app.web import logs
 from tests.credentials import key_holder
@@ -199,6 +200,16 @@ def test_what_gunicorn_says_of_a_request_leaves_out_what_it_asked_for(
     )
     (line,) = lines(capsys)
     assert line["event"] == "Error handling request /customers/export"
+
+
+def test_the_pool_says_nothing_of_its_daily_round(
+    make_app: Callable[..., Flask], configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = make_app()
+    configure("INFO")
+    with app.app_context():
+        db.engine.dispose()
+    assert lines(capsys) == []
 
 
 def test_a_command_has_a_line(
